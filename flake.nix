@@ -1,0 +1,65 @@
+{
+  description = "LES02 listener: CAN in, WebSocket out";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux" # Raspberry Pi
+      ];
+      forEachSystem = make: nixpkgs.lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+    in
+    {
+      devShells = forEachSystem (
+        pkgs:
+        let
+          python = pkgs.python3.withPackages (
+            packages: with packages; [
+              # What pyproject.toml asks for; here the versions come from flake.lock.
+              python-can
+              websockets
+              cantools
+              tomli
+              structlog
+              msgspec
+              # extra "dev"
+              coverage
+              hypothesis
+              mypy
+              pytest
+              pytest-asyncio
+              pytest-cov
+              pytest-timeout
+              ruff
+            ]
+          );
+        in
+        {
+          default = pkgs.mkShell {
+            packages = [
+              python
+              pkgs.can-utils
+              pkgs.iproute2
+              pkgs.nodejs
+              pkgs.tmux
+            ];
+
+            # Functions rather than aliases: they take further arguments in scripts, too.
+            shellHook = ''
+              export LES02_VENV=${python} # start_dev.sh and tests/run use it as it is
+              export PYTHONPATH="$PWD''${PYTHONPATH:+:$PYTHONPATH}"
+              leslisten() { python -m listener.main --channel vcan0 "$@"; }
+              lesmock() { python -m mock.mock_les02 --channel vcan0 "$@"; }
+              lesdebug() { python -m listener.debug_ws_client "$@"; }
+              candump0() { candump "$@" vcan0; }
+              export -f leslisten lesmock lesdebug candump0
+              echo "leslisten, lesmock, lesdebug, candump0 - on vcan0; ./start_dev.sh starts them all"
+            '';
+          };
+        }
+      );
+    };
+}

@@ -1,0 +1,162 @@
+"""Owns the CAN bus: opens it, hands its messages on one by one, finds it again when it is lost.
+
+python-can's Notifier feeds an AsyncBufferedReader on the running loop. Left alone, this pair fails
+silently: `Notifier` calls `bus.recv(0)` from the loop's own callback, so an interface that goes down
+raises into the loop's exception handler, and whoever waits for the next message waits for ever. Hence:
+
+1. A receive error of any kind ends the iteration with `BusLost`, after the messages that came before it.
+2. One wake-up reads everything that is there (python-can reads one frame and costs four system calls).
+3. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
+"""
+
+import asyncio
+import contextlib
+import errno
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import can
+import structlog
+
+from listener.config import CanConfig
+
+_log = structlog.get_logger(__name__)
+
+# Frames read in one wake-up before the loop's other work has its turn; the rest waits in the kernel.
+DRAIN_BUDGET = 256
+# How long python-can's thread (interfaces without a descriptor) takes to notice that it shall end.
+THREAD_POLL_S = 0.1
+BACK_OFF_FIRST_S = 0.2
+BACK_OFF_LIMIT_S = 5.0
+
+
+class BusUnavailable(Exception):  # noqa: N818 - a condition of the bus, as is BusLost
+    """The bus cannot be opened; the text says why and what to do."""
+
+
+class BusLost(Exception):  # noqa: N818
+    """An open bus does not answer any more."""
+
+
+class CANBusReader:
+    """Asynchronous iterator over the messages of one bus, ended by `BusLost` alone."""
+
+    def __init__(self, config: CanConfig) -> None:
+        self._config = config
+        self._bus: can.BusABC | None = None
+        self._notifier: can.Notifier | None = None
+        self._buffer = _Buffer()
+
+    def open(self) -> None:
+        """Opens the bus and starts reading; must be called on the running loop."""
+        self._start(open_bus(self._config))
+
+    async def reopen(self) -> None:
+        """Tries until the bus is there again. The jitter keeps several readers from knocking in step."""
+        self.close()
+        delay_s = BACK_OFF_FIRST_S
+        while True:
+            await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
+            try:
+                # Some adapters take seconds to answer; clients must not wait for them.
+                bus = await asyncio.to_thread(open_bus, self._config)
+            except BusUnavailable as exc:
+                _log.debug("bus_still_unavailable", reason=str(exc))
+                delay_s = min(2 * delay_s, BACK_OFF_LIMIT_S)
+            else:
+                self._start(bus)
+                return
+
+    def close(self) -> None:
+        if self._notifier is not None:
+            self._notifier.stop()
+            self._notifier = None
+        if self._bus is not None:
+            # An adapter that was unplugged may fail once more here.
+            with contextlib.suppress(can.CanError, OSError):
+                self._bus.shutdown()
+            self._bus = None
+
+    def __aiter__(self) -> AsyncIterator[can.Message]:
+        return self._buffer
+
+    def _start(self, bus: can.BusABC) -> None:
+        self._bus = bus
+        self._buffer = _Buffer()
+        self._notifier = _GuardedNotifier(
+            bus, [self._buffer], timeout=THREAD_POLL_S, loop=asyncio.get_running_loop()
+        )
+
+
+class _Buffer(can.AsyncBufferedReader):
+    """An AsyncBufferedReader that also passes on, in its place in the order, that the bus is lost."""
+
+    _END = can.Message()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failure: Exception | None = None
+
+    def on_error(self, exc: Exception) -> None:
+        self._failure = exc
+        self.buffer.put_nowait(self._END)
+
+    async def __anext__(self) -> can.Message:
+        message = await self.buffer.get()
+        if message is self._END:
+            raise BusLost(str(self._failure)) from self._failure
+        return message
+
+
+class _GuardedNotifier(can.Notifier):
+    def _on_message_available(self, bus: can.BusABC) -> None:
+        try:
+            for _ in range(DRAIN_BUDGET):
+                message = bus.recv(0)
+                if message is None:
+                    return
+                self._on_message_received(message)
+        except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
+            self._stop_watching(bus)
+            self._on_error(exc)
+
+    def _stop_watching(self, bus: can.BusABC) -> None:
+        # A descriptor in error stays readable: left in the loop it would be called without end.
+        assert self._loop is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._loop.remove_reader(bus.fileno())
+
+    def _rx_thread(self, bus: can.BusABC) -> None:
+        # python-can hands the error to on_error and then raises it again into a thread nobody joins.
+        with contextlib.suppress(Exception):
+            super()._rx_thread(bus)
+
+
+def open_bus(config: CanConfig) -> can.BusABC:
+    settings: dict[str, Any] = dict(config.options)
+    if config.bitrate is not None:
+        settings["bitrate"] = config.bitrate
+    try:
+        return can.Bus(channel=config.channel, interface=config.interface, **settings)
+    # Drivers raise what they like: ImportError, ValueError, TypeError, their own.
+    except Exception as exc:
+        raise BusUnavailable(_explain(exc, config)) from exc
+
+
+def _explain(exc: Exception, config: CanConfig) -> str:
+    channel = config.channel
+    name = f"{config.interface} {channel}"
+    code = exc.errno if isinstance(exc, OSError) else getattr(exc, "error_code", None)
+    if config.interface != "socketcan":
+        return f"cannot open {name}: {str(exc) or type(exc).__name__}"
+    if code == errno.EAFNOSUPPORT:
+        return f"cannot open {name}: this kernel has no CAN; try: sudo modprobe can_raw (or leslisten --demo)"
+    if code == errno.ENODEV:
+        make = (
+            f"sudo ip link add dev {channel} type vcan && sudo ip link set up {channel}"
+            if channel.startswith("vcan")
+            else f"sudo ip link set {channel} up type can bitrate 250000 (ip link shows what is there)"
+        )
+        return f"cannot open {name}: no such interface; try: {make}"
+    return f"cannot open {name}: {exc}"

@@ -1,0 +1,266 @@
+"""Defaults < file < environment < flags in, a frozen `Config` out; every mistake is told with its place.
+
+1. Each source is checked on its own, so a wrong value is told even where a stronger source hides it.
+2. The Structs are the only list of sections, keys, types and bounds. A new section is one Struct, whose keys
+   all have defaults, and one field of `Config`.
+"""
+
+import argparse
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli
+from msgspec import Meta
+
+from listener import __version__
+
+SYSTEM_FILE = Path("/etc/les02-listener/config.toml")
+
+# A description completes the sentence "<value> is not …".
+Name = Annotated[str, Meta(min_length=1, description="a name")]
+Millimetres = Annotated[float, Meta(gt=0, le=1000, description="above 0 and up to 1000 mm")]
+Seconds = Annotated[float, Meta(gt=0, le=86_400, description="above 0 and up to 86400 s")]
+Port = Annotated[int, Meta(ge=0, le=65_535, description="in 0…65535")]
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="in 1…1000000")]
+Buffer = Annotated[int, Meta(ge=4096, le=2**31 - 1, description="in 4096…2147483647 bytes")]
+FileSize = Annotated[int, Meta(ge=0, le=2**63 - 1, description="0 or a number of bytes")]
+Bitrate = Annotated[Annotated[int, Meta(ge=1, le=10**7)] | None, Meta(description="in 1…10000000 bit/s")]
+_LEVELS = r"(?i)^(debug|info|warning|error)\Z"
+Level = Annotated[str, Meta(pattern=_LEVELS, description="one of DEBUG, INFO, WARNING, ERROR")]
+Format = Annotated[Literal["auto", "console", "json"], Meta(description="one of auto, console, json")]
+# Browsers send neither path nor capitals: "http://Page/" would never match, and nobody would know why.
+Origins = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^(null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+)\Z")], ...],
+    Meta(description='a list of origins such as "http://page.example:8080", lower case, no path'),
+]
+# The reader hands the three to can.Bus by itself.
+AdapterOptions = Annotated[
+    dict[Annotated[str, Meta(pattern=r"^(?!(interface|channel|bitrate)\Z)")], str | int | float | bool],
+    Meta(description="free of interface, channel and bitrate, which are keys of [can]"),
+]
+
+
+class ConfigError(ValueError):
+    """Text for the user: one line for each mistake, naming the file, variable or flag, and the key."""
+
+
+class CanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    interface: Name = "socketcan"
+    channel: Name = "can0"
+    bitrate: Bitrate = None
+    receive_buffer: Buffer = 4_194_304
+    options: AdapterOptions = {}  # msgspec copies an empty default
+
+
+class Les02Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    resolution_mm: Millimetres = 1.0
+    source: Name = "les02"
+    silence_s: Seconds = 1.0
+
+
+class WebsocketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: Name = "localhost"
+    port: Port = 8765
+    origins: Origins = ()
+    write_buffer: Buffer = 65_536
+    stall_s: Seconds = 2.0
+    state_queue: Count = 256
+    ping_interval_s: Seconds = 20.0
+    ping_timeout_s: Seconds = 20.0
+
+
+class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    level: Level = "INFO"
+    format: Format = "auto"
+    file: str = ""
+    max_bytes: FileSize = 10_485_760
+    backups: Count = 5
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    can: CanConfig = CanConfig()
+    les02: Les02Config = Les02Config()
+    websocket: WebsocketConfig = WebsocketConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    config: Config
+    origins: dict[str, str]  # "section.key" -> where its value came from
+    demo: bool = False
+
+
+_KINDS: dict[str, dict[str, Any]] = {
+    section.name: {key.name: key.type for key in msgspec.structs.fields(section.type)}
+    for section in msgspec.structs.fields(Config)
+}
+_VARIABLES = {f"LES02_{s}__{k}".upper(): (s, k) for s, kinds in _KINDS.items() for k in kinds}
+_FLAGS = {
+    "interface": ("can", "interface"),
+    "channel": ("can", "channel"),
+    "host": ("websocket", "host"),
+    "port": ("websocket", "port"),
+    "log_level": ("logging", "level"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="leslisten",
+        description="Live events from an LES02 shaft copying system: CAN in, WebSocket out.",
+        epilog=f"Flags win over LES02_SECTION__KEY variables, these over ./config.toml, else {SYSTEM_FILE}.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="FILE", help="read this file instead")
+    bus = parser.add_mutually_exclusive_group()
+    bus.add_argument("--interface", metavar="NAME", help="python-can interface, such as socketcan or pcan")
+    bus.add_argument("--demo", action="store_true", help="simulated sensor on a virtual bus, no hardware")
+    parser.add_argument("--channel", metavar="NAME", help="CAN channel, such as can0")
+    parser.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", help="WebSocket port, 0 for any free one")
+    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR")
+    parser.add_argument("--check-config", action="store_true", help="print what is in force, and from where")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def load(
+    flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, system_file: Path = SYSTEM_FILE
+) -> Loaded:
+    """`flags` is `vars()` of what `build_parser()` returned; their values are still text."""
+    merge = _Merge()
+    explicit = flags.get("config")
+    for path in [cwd / "config.toml", system_file] if explicit is None else [cwd / str(explicit)]:
+        if (tables := _read(path, required=explicit is not None)) is not None:
+            merge.file(str(path), tables)
+            break
+    merge.environment(environ)
+    merge.flags(flags)
+    if merge.problems:
+        raise ConfigError("\n".join(map(_one_line, merge.problems)))
+    return Loaded(msgspec.convert(merge.values, Config), merge.origins, bool(flags.get("demo")))
+
+
+def describe(loaded: Loaded) -> str:
+    """The effective configuration as a config file, each line with the origin of its value."""
+    lines: list[str] = []
+    for section, values in msgspec.to_builtins(loaded.config).items():
+        lines += ["", f"[{section}]"]
+        for key, value in values.items():
+            setting = f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
+            lines.append(f"{setting:<32}  # {_one_line(loaded.origins[f'{section}.{key}'])}")
+    return "\n".join(lines[1:]) + "\n"
+
+
+class _Merge:
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, object]] = {section: {} for section in _KINDS}
+        self.origins = {f"{s}.{k}": "default" for s, kinds in _KINDS.items() for k in kinds}
+        self.problems: list[str] = []
+
+    def file(self, name: str, tables: dict[str, Any]) -> None:
+        for section, table in tables.items():
+            if section not in _KINDS:
+                hint = _did_you_mean(section, _KINDS, "[{}]")
+                self.problems.append(f"{name}: unknown section [{section}]{hint}")
+            elif not isinstance(table, dict):
+                self.problems.append(f"{name}: [{section}]: expected a table, got {_toml(table)}")
+            else:
+                for key, value in table.items():
+                    self._put(section, key, value, origin=name, place=f"{name}: [{section}] {key}")
+
+    def environment(self, environ: Mapping[str, str]) -> None:
+        for name, text in environ.items():
+            if name in _VARIABLES:
+                section, key = _VARIABLES[name]
+                value = _from_text(text, _KINDS[section][key])
+                self._put(section, key, value, origin=f"environment {name}", place=name)
+            elif name.startswith("LES02_"):
+                # One underscore too few would otherwise be a setting that silently does nothing.
+                hint = _did_you_mean(name, _VARIABLES, "{}", cutoff=0.6 if "__" in name else 0.9)
+                if hint or "__" in name:
+                    self.problems.append(f"{name}: unknown variable{hint}")
+
+    def flags(self, flags: Mapping[str, object]) -> None:
+        for name, (section, key) in _FLAGS.items():
+            if (text := flags.get(name)) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                value = _from_text(str(text), _KINDS[section][key])
+                self._put(section, key, value, origin=f"flag {flag}", place=flag)
+        if flags.get("demo"):
+            self._put("can", "interface", "virtual", origin="flag --demo", place="--demo")
+
+    def _put(self, section: str, key: str, value: object, *, origin: str, place: str) -> None:
+        kinds = _KINDS[section]
+        if key not in kinds:
+            self.problems.append(f"{place}: unknown key{_did_you_mean(key, kinds)}")
+        elif mistake := _mistake(value, kinds[key]):
+            self.problems.append(f"{place}: {mistake}")
+        else:
+            self.values[section][key] = value
+            self.origins[f"{section}.{key}"] = origin
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any] | None:
+    try:
+        return tomli.loads(path.read_text("utf-8-sig"))  # Windows editors put a byte order mark
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not required:
+            return None
+        reason = error.strerror
+    except (ValueError, RecursionError) as error:  # broken TOML, with line and column, or not UTF-8
+        reason = str(error)
+    raise ConfigError(_one_line(f"{path}: {reason}"))
+
+
+def _from_text(text: str, kind: Any) -> object:
+    """Text where text is wanted, so that channel 0 needs no quotes; TOML everywhere else."""
+    if not (_mistake(text, kind) or "").startswith("expected"):
+        return text
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def _mistake(value: object, kind: Any) -> str | None:
+    try:
+        msgspec.convert(value, kind)
+        # Passes msgspec, but no program wants it and no TOML file can say it: nan, inf, undecodable bytes.
+        json.dumps(value, allow_nan=False, ensure_ascii=False, default=str).encode()
+    except msgspec.ValidationError as error:
+        reason = str(error).replace("`", "").replace(" - at $", " at ")
+        if ", got " in reason:
+            return reason[0].lower() + reason[1:].replace("object", "table")
+        rule = next((f"not {meta.description}" for meta in getattr(kind, "__metadata__", ())), reason)
+        return f"{_toml(value)} is {rule}"
+    except UnicodeEncodeError:
+        return "not UTF-8 text"
+    except ValueError:
+        return f"{_toml(value)} is not a finite number"
+    return None
+
+
+def _did_you_mean(word: str, known: Iterable[str], spelling: str = '"{}"', cutoff: float = 0.6) -> str:
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f", did you mean {spelling.format(match[0])}?" if match else ""
+
+
+def _toml(value: object) -> str:
+    match value:
+        case dict():
+            items = (f"{_toml(key)} = {_toml(item)}" for key, item in value.items() if item is not None)
+            return "{" + ", ".join(items) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case _:  # JSON's spelling but for DEL, which TOML wants escaped
+            return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
+
+
+def _one_line(text: str) -> str:
+    """Keys, paths and variables may hold anything, line ends included."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

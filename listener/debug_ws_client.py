@@ -1,0 +1,135 @@
+"""`lesdebug`: prints what the listener sends, one message a line, as it came.
+
+Stands alone, so `python listener/debug_ws_client.py` works too. Messages go to stdout, remarks to stderr:
+`lesdebug | jq .payload` stays clean.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.uri import parse_uri
+
+RETRY_S = 1.0
+SUMMARY_S = 1.0
+
+
+class _Summary:
+    """Counts per type and channel; a line a second says what came in that second."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._skipped = 0
+        self._since = time.monotonic()
+
+    def add(self, message: dict[str, object]) -> None:
+        payload = message.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        self._counts[" ".join(filter(None, (str(message.get("type")), payload.get("channel"))))] += 1
+        if message.get("type") == "gap":
+            self._skipped += payload.get("skipped", 0)
+
+    def line(self) -> str:
+        now = time.monotonic()
+        elapsed_s, self._since = now - self._since, now
+        rates = [f"{name} {count / elapsed_s:.0f}/s" for name, count in sorted(self._counts.items())]
+        line = ", ".join([*(rates or ["nothing received"]), f"skipped {self._skipped}"])
+        self._counts.clear()
+        self._skipped = 0
+        return line
+
+
+class _Printer:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._types = frozenset(options.type or ())
+        self._left = options.count
+        self.summary = _Summary() if options.summary else None
+
+    def take(self, message: str) -> bool:
+        """True when the last message that was asked for has been printed."""
+        event = json.loads(message) if self._types or self.summary else {}
+        if self._types and event.get("type") not in self._types:
+            return False
+        if self.summary:
+            self.summary.add(event)
+        else:
+            _say(message)
+        self._left -= 1
+        return bool(self._left == 0)
+
+
+async def _listen(url: str, printer: _Printer) -> None:
+    while True:
+        try:
+            async with connect(url, compression=None, open_timeout=5) as connection:
+                _remark(f"Connected to {url}")
+                async for message in connection:
+                    if printer.take(str(message)):
+                        return
+                _remark(f"Disconnected: {connection.close_code} {connection.close_reason}")
+        except ConnectionClosed as exc:
+            _remark(f"Disconnected: {exc}")
+        except (OSError, InvalidHandshake, TimeoutError, EOFError) as exc:
+            _remark(f"Cannot connect to {url}: {exc}")
+        await asyncio.sleep(RETRY_S)
+
+
+async def _summarise(summary: _Summary) -> None:
+    while True:
+        await asyncio.sleep(SUMMARY_S)
+        _say(summary.line())
+
+
+async def _run(options: argparse.Namespace) -> None:
+    printer = _Printer(options)
+    main = asyncio.current_task()
+    assert main is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    async with asyncio.TaskGroup() as tasks:
+        summary = tasks.create_task(_summarise(printer.summary)) if printer.summary else None
+        await _listen(options.url, printer)
+        if summary:
+            summary.cancel()
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # `lesdebug | head` has what it wanted. Python would flush once more, and complain, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _remark(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="lesdebug", description="Print the events of the LES02 listener.")
+    parser.add_argument("--url", default="ws://localhost:8765", help="default: %(default)s")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="end after N messages")
+    parser.add_argument("--type", action="append", metavar="TYPE", help="only this type; may be repeated")
+    parser.add_argument("--summary", action="store_true", help="rates, once a second, instead of messages")
+    options = parser.parse_args(arguments)
+    try:
+        parse_uri(options.url)
+    except InvalidURI as exc:
+        parser.error(str(exc))
+    # A cancelled main task is Ctrl+C: the ordinary way to end this program.
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run(options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The vocabulary of the WebSocket: one envelope, one constructor per event type.
+
+Pure: values in, values out. Time and source come in as arguments. `encode` is the only way an event
+becomes bytes; it raises TypeError or ValueError when a payload holds what JSON cannot say.
+
+A client ignores types and payload fields that it does not know, so both may be added, never changed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+PROTO: Final = 1
+SOURCE: Final = "les02"
+
+# Samples may be skipped for a client that cannot keep up; every other type is a state and may not.
+SAMPLES: Final = frozenset({"position_sample", "motion_sample"})
+
+Payload = dict[str, Any]
+
+
+# Neither frozen nor with slots: 500 of these are built and encoded a second, and a plain dataclass is
+# the fastest to construct and for msgspec to encode.
+@dataclass
+class EventEnvelope:
+    proto: int
+    type: str
+    ts: float
+    source: str
+    payload: Payload
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "proto": self.proto,
+            "type": self.type,
+            "ts": self.ts,
+            "source": self.source,
+            "payload": self.payload,
+        }
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def position_sample(ts: float, channel: str, position_raw: int, source: str = SOURCE) -> EventEnvelope:
+    return EventEnvelope(
+        PROTO, "position_sample", ts, source, {"channel": channel, "position_raw": position_raw}
+    )
+
+
+def motion_sample(
+    ts: float,
+    position_mm: float,
+    velocity_mm_s: float,
+    acceleration_mm_s2: float,
+    source: str = SOURCE,
+) -> EventEnvelope:
+    payload = {
+        "position_mm": position_mm,
+        "velocity_mm_s": velocity_mm_s,
+        "acceleration_mm_s2": acceleration_mm_s2,
+    }
+    return EventEnvelope(PROTO, "motion_sample", ts, source, payload)
+
+
+def ride_start(
+    ts: float,
+    ride_id: str,
+    direction: str,
+    expected_distance: float | None = None,
+    unit: str | None = None,
+    source: str = SOURCE,
+) -> EventEnvelope:
+    payload: Payload = {"ride_id": ride_id, "direction": direction}
+    if expected_distance is not None:
+        payload |= {"expected_distance": expected_distance, "unit": unit or "mm"}
+    return EventEnvelope(PROTO, "ride_start", ts, source, payload)
+
+
+def ride_end(
+    ts: float, ride_id: str, reason: str, summary: Mapping[str, Any], source: str = SOURCE
+) -> EventEnvelope:
+    return EventEnvelope(
+        PROTO, "ride_end", ts, source, {"ride_id": ride_id, "reason": reason, "summary": dict(summary)}
+    )
+
+
+def status(ts: float, channel: str, state: str, source: str = SOURCE, **more: Any) -> EventEnvelope:
+    return EventEnvelope(PROTO, "status", ts, source, {"channel": channel, "state": state, **more})
+
+
+def error(
+    ts: float, channel: str, code: str, details: Mapping[str, Any], source: str = SOURCE
+) -> EventEnvelope:
+    return EventEnvelope(
+        PROTO, "error", ts, source, {"channel": channel, "code": code, "details": dict(details)}
+    )
+
+
+def system(ts: float, channel: str, state: str, raw: str, source: str = SOURCE, **more: Any) -> EventEnvelope:
+    payload = {"channel": channel, "state": state, "raw": raw, **more}
+    return EventEnvelope(PROTO, "system", ts, source, payload)
+
+
+def gap(
+    ts: float, where: str, skipped: int, first_ts: float, last_ts: float, source: str = SOURCE
+) -> EventEnvelope:
+    """Told to whom samples were lost for: how many, and between which two moments."""
+    payload = {"where": where, "skipped": skipped, "first_ts": first_ts, "last_ts": last_ts}
+    return EventEnvelope(PROTO, "gap", ts, source, payload)
+
+
+def hello(ts: float, payload: Mapping[str, Any], source: str = SOURCE) -> EventEnvelope:
+    """The first event of every session: who speaks, and the last known state of everything."""
+    return EventEnvelope(PROTO, "hello", ts, source, dict(payload))

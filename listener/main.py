@@ -1,0 +1,165 @@
+"""The front door: configuration in, parts built, run, orderly shutdown.
+
+Exit codes: 0 after SIGINT or SIGTERM; 1 when the bus or the port cannot be had, or a part has failed;
+78 (EX_CONFIG) when the configuration is wrong. Shutdown follows the data: sensor, then clients.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from listener import __version__, config, events, logs, metrics, systemd
+from listener.can_reader import BusUnavailable, CANBusReader, open_bus
+from listener.hub import Hub
+from listener.les02 import BUS_UP, LES02
+from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
+
+_log = structlog.get_logger(__name__)
+
+STOP_S = 5.0
+EXIT_FAILED = 1
+EXIT_CONFIG = 78
+
+
+class Daemon:
+    """The parts, wired."""
+
+    def __init__(self, loaded: config.Loaded) -> None:
+        self._loaded = loaded
+        self._started = time.monotonic()
+        self.hub = Hub()
+        self.reader = CANBusReader(loaded.config.can)
+        self.sensor = LES02(self.hub, loaded.config.les02)
+        pages = {"/": self._front_page, "/healthz": self._health, "/metrics": self._metrics}
+        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages)
+        self.hub.subscribe(self.server.broadcast)
+
+    async def run(self) -> None:
+        """Until SIGINT or SIGTERM; raises whatever stops it before."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            self.reader.open()
+            await self.server.start()
+            async with asyncio.TaskGroup() as tasks:
+                parts = [
+                    tasks.create_task(self.sensor.run(self.reader), name="read the bus"),
+                    tasks.create_task(self.sensor.watch(), name="watch for silence"),
+                    tasks.create_task(systemd.watchdog(), name="feed the watchdog"),
+                ]
+                if self._loaded.demo:
+                    parts.append(tasks.create_task(self._demo(), name="simulate the sensor"))
+                _log.info("listener_started", version=__version__, bus=self._bus_name)
+                systemd.ready(f"reading {self._bus_name}")
+                await stop.wait()
+                _log.info("listener_stopping")
+                systemd.stopping()
+                for part in parts:
+                    part.cancel()
+        finally:
+            self.reader.close()
+            async with asyncio.timeout(STOP_S):
+                await self.server.stop()
+        _log.info("listener_stopped")
+
+    @property
+    def _bus_name(self) -> str:
+        can = self._loaded.config.can
+        return f"{can.interface} {can.channel}"
+
+    async def _demo(self) -> None:
+        # The heart runs without the simulator, and without what only the simulator needs.
+        from mock.mock_les02 import run
+        from mock.options import MockOptions
+
+        with open_bus(self._loaded.config.can) as bus:
+            await run(bus, MockOptions())
+
+    def _hello(self) -> events.EventEnvelope:
+        settings = self._loaded.config.les02
+        payload = {
+            "epoch": self.hub.epoch,
+            "version": __version__,
+            "resolution_mm": settings.resolution_mm,
+            "parts": ["demo"] if self._loaded.demo else [],
+            "ride": None,
+            **self.sensor.snapshot(),
+        }
+        return events.hello(time.time(), payload, settings.source)
+
+    def _front_page(self) -> Answer:
+        return (
+            200,
+            "text/plain",
+            b"LES02 listener. Events: a WebSocket client on this address. See /healthz.\n",
+        )
+
+    def _health(self) -> Answer:
+        sensor = self.sensor
+        up = sensor.bus == BUS_UP
+        age_s = None if sensor.frame_at is None else round(time.monotonic() - sensor.frame_at, 3)
+        body = {
+            "status": "ok" if up else sensor.bus,
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            **sensor.snapshot(),
+            "last_frame_age_s": age_s,
+            "clients": self.server.clients,
+            "frames": self.sensor.counts,
+            "counters": self.server.counts,
+        }
+        return 200 if up else 503, "application/json", msgspec.json.encode(body)
+
+    def _metrics(self) -> Answer:
+        return 200, metrics.CONTENT_TYPE, metrics.render(self._samples())
+
+    def _samples(self) -> dict[str, float]:
+        frames = {f'les02_frames_total{{kind="{kind}"}}': n for kind, n in self.sensor.counts.items()}
+        served = {f"les02_{name}_total": n for name, n in self.server.counts.items()}
+        return {
+            **frames,
+            **served,
+            "les02_subscriber_failures_total": self.hub.failures,
+            "les02_bus_up": self.sensor.bus == BUS_UP,
+            "les02_clients": self.server.clients,
+            "les02_uptime_seconds": time.monotonic() - self._started,
+        }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = config.build_parser().parse_args(arguments)
+    try:
+        loaded = config.load(vars(options), os.environ, Path.cwd())
+        if options.check_config:
+            sys.stdout.write(config.describe(loaded))
+            return 0
+        logs.configure(loaded.config.logging)
+    except config.ConfigError as exc:
+        return _complain(str(exc), EXIT_CONFIG)
+    try:
+        asyncio.run(Daemon(loaded).run())
+    except (BusUnavailable, PortUnavailable) as exc:
+        return _complain(str(exc), EXIT_FAILED)
+    except Exception as exc:  # noqa: BLE001
+        # A part that failed must end the process, never leave it alive without that part; systemd restarts.
+        cause = exc.exceptions[0] if isinstance(exc, ExceptionGroup) else exc
+        _log.critical("listener_failed", exc_info=exc)
+        return _complain(f"stopped by an error: {type(cause).__name__}: {cause}", EXIT_FAILED)
+    return 0
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write(f"leslisten: {text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Lets what repeats 500 times a second be said once per interval, with how often it went unsaid.
+
+Pure: time comes in as an argument.
+"""
+
+from collections.abc import Hashable
+
+
+class Throttle:
+    # Keys may come from the bus. Beyond this many different ones, all newcomers share one.
+    MAX_KEYS = 64
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._said: dict[Hashable, tuple[float, int]] = {}  # key -> when last, how many unsaid since
+
+    def admit(self, key: Hashable, now: float) -> int | None:
+        """How many were suppressed since the last one admitted, or None: this one is too."""
+        if key not in self._said and len(self._said) >= self.MAX_KEYS:
+            key = None
+        said_at, suppressed = self._said.get(key, (now - self._interval_s, 0))
+        if now - said_at < self._interval_s:
+            self._said[key] = (said_at, suppressed + 1)
+            return None
+        self._said[key] = (now, 0)
+        return suppressed
+
+    def forget(self, key: Hashable) -> None:
+        """What follows is a new occurrence and is said at once."""
+        self._said.pop(key, None)

@@ -1,0 +1,1 @@
+"""Instruments that are not there: what the listener hears from them, without the hardware."""

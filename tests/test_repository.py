@@ -1,0 +1,201 @@
+"""The rules of the house: who may import whom, how large the heart may be, what starts what."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+HEART_LINES = 1500
+UNWANTED_IN_PURE = {
+    "asyncio",
+    "can",
+    "logging",
+    "socket",
+    "sqlite3",
+    "structlog",
+    "threading",
+    "time",
+    "websockets",
+}
+PURE = {
+    "listener.events",
+    "listener.frames",
+    "listener.throttle",
+    "listener.rides.motion",
+    "listener.rides.detector",
+    "listener.rides.plausibility",
+    "listener.rides.curves",
+    "listener.robots.messages",
+    "listener.mesh.uart_codec",
+    "listener.mesh.messages",
+    "mock.profile",
+}
+# No arrow runs up. Neighbours may know each other on the first two floors, but not on the third.
+FLOORS = [
+    {"listener", "events", "frames", "throttle", "config", "logs", "metrics", "systemd"},
+    {"hub", "can_reader", "client", "database"},
+    {"les02", "websocket_server", "debug_ws_client"},
+    {"main"},
+]
+THIRD = 2
+OPEN_TO_WINGS = {"listener", "listener.events", "listener.hub", "listener.database", "listener.config"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for package in ("listener", "mock") for path in (ROOT / package).rglob("*.py")}
+WINGS = {path.parent.name for path in (ROOT / "listener").glob("*/*.py")}
+
+
+def imports(module: str, *, for_types: bool = True) -> Iterator[str]:
+    """Everything imported anywhere in the file, in functions too; ours by the name of the file it is in."""
+    pending: list[ast.AST] = [ast.parse(MODULES[module].read_text())]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
+            pending.extend(node.orelse)
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            assert node.module
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def wing_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "listener" and len(parts) > 1 and parts[1] in WINGS else None
+
+
+def floor_of(module: str) -> int:
+    if wing_of(module):
+        return THIRD
+    name = module.removeprefix("listener.")
+    floors = [number for number, names in enumerate(FLOORS) if name in names]
+    assert floors, f"{module} has no floor yet: give it one in FLOORS"
+    return floors[0]
+
+
+HEART = sorted(module for module in MODULES if module.split(".")[0] == "listener" and not wing_of(module))
+
+
+def test_the_heart_can_be_read_in_one_sitting() -> None:
+    lines = {module: len(MODULES[module].read_text().splitlines()) for module in HEART}
+
+    assert sum(lines.values()) < HEART_LINES, lines
+
+
+@pytest.mark.parametrize("module", sorted(PURE & MODULES.keys()))
+def test_a_pure_module_touches_neither_clock_nor_socket_nor_log(module: str) -> None:
+    assert {name.split(".")[0] for name in imports(module)} & UNWANTED_IN_PURE == set()
+
+
+@pytest.mark.parametrize("module", sorted(PURE & MODULES.keys()))
+def test_a_pure_module_stands_on_pure_modules_only(module: str) -> None:
+    ours = {name for name in imports(module) if name.split(".")[0] in ("listener", "mock")}
+
+    assert ours <= PURE
+
+
+@pytest.mark.parametrize("module", HEART)
+def test_no_arrow_runs_up(module: str) -> None:
+    floor = floor_of(module)
+    for other in imports(module):
+        if other.split(".")[0] == "listener" and other != module:
+            assert floor_of(other) <= floor, f"{module} imports {other}"
+            assert floor_of(other) != floor or floor < THIRD, f"{module} imports its neighbour {other}"
+
+
+@pytest.mark.parametrize("module", HEART)
+def test_the_heart_knows_a_wing_by_its_door_alone(module: str) -> None:
+    used = {name for name in imports(module) if wing_of(name)}
+
+    assert used <= ({f"listener.{wing}.wing" for wing in WINGS} if module == "listener.main" else set())
+
+
+def test_a_wing_knows_itself_and_little_else() -> None:
+    for module in (module for module in MODULES if wing_of(module)):
+        for other in imports(module):
+            assert wing_of(other) in (None, wing_of(module)), f"{module} imports {other}"
+        ours = {name for name in imports(module, for_types=False) if name in HEART}
+
+        assert ours <= OPEN_TO_WINGS, module
+
+
+def test_the_daemon_runs_without_the_mock() -> None:
+    users = {module for module in HEART if any(name.split(".")[0] == "mock" for name in imports(module))}
+
+    assert users <= {"listener.main"}  # for --demo, inside a function
+
+
+def test_no_two_files_import_each_other_nor_in_a_circle() -> None:
+    arrows = {module: {name for name in imports(module) if name in MODULES} - {module} for module in MODULES}
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as circle:
+        pytest.fail(" imports ".join(reversed(circle.args[1])))
+
+
+def test_starting_the_daemon_loads_nothing_that_only_a_wing_or_a_tool_needs() -> None:
+    heavy = "cantools fastapi mock.mock_les02 numpy serial uvicorn"
+    code = f"import sys, listener.main; print([name for name in '{heavy}'.split() if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert result.stdout.strip() == "[]"
+
+
+def test_ci_runs_what_everybody_runs() -> None:
+    _, *commands = (ROOT / ".ci/run").read_text().splitlines()
+
+    assert commands == ['exec "$(dirname "$0")/../tests/run"']
+
+
+@pytest.mark.parametrize("script", [".ci/run", "tests/run", "start_dev.sh"])
+def test_scripts_can_be_started(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+
+
+def test_an_unknown_option_of_start_dev_is_explained() -> None:
+    result = subprocess.run([ROOT / "start_dev.sh", "--wat"], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr.splitlines()[0][:21]) == (2, "Usage: ./start_dev.sh")
+
+
+@pytest.mark.skipif(
+    shutil.which("nix-instantiate") is None and os.environ.get("CI") != "true",
+    reason="no nix-instantiate: apt install nix-bin",
+)
+def test_the_flake_parses() -> None:
+    result = subprocess.run(
+        ["nix-instantiate", "--parse", ROOT / "flake.nix"], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_flake_has_every_dependency_of_the_package() -> None:
+    import tomli
+
+    project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = [requirement.split(">")[0].split("=")[0].strip() for requirement in wanted]
+    words = (ROOT / "flake.nix").read_text().split()
+
+    assert [name for name in names if name not in words] == []
