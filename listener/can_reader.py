@@ -31,6 +31,15 @@ BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
 
 
+# What the adapters need beside the minimal install; their own messages do not always say it.
+_NEEDS = {
+    "gs_usb": "; needs: pip install 'les02-listener[gs-usb]', a channel index and [can] bitrate",
+    "pcan": "; needs: PEAK's PCAN-Basic, pip install 'les02-listener[pcan]' and [can] bitrate",
+    "slcan": "; needs: pip install 'les02-listener[slcan]', the serial port as channel and [can] bitrate",
+    "socketcand": "; needs: [can] options = {host = ..., port = ...}",
+}
+
+
 class BusUnavailable(Exception):  # noqa: N818 - a condition of the bus, as is BusLost
     """The bus cannot be opened; the text says why and what to do."""
 
@@ -138,7 +147,8 @@ def open_bus(config: CanConfig) -> can.BusABC:
     if config.bitrate is not None:
         settings["bitrate"] = config.bitrate
     try:
-        return can.Bus(channel=config.channel, interface=config.interface, **settings)
+        # Only our own configuration counts, not what python-can finds in ~/.canrc or the environment.
+        return can.Bus(channel=config.channel, interface=config.interface, ignore_config=True, **settings)
     # Drivers raise what they like: ImportError, ValueError, TypeError, their own.
     except Exception as exc:
         raise BusUnavailable(_explain(exc, config)) from exc
@@ -148,8 +158,12 @@ def _explain(exc: Exception, config: CanConfig) -> str:
     channel = config.channel
     name = f"{config.interface} {channel}"
     code = exc.errno if isinstance(exc, OSError) else getattr(exc, "error_code", None)
+    if config.interface not in can.VALID_INTERFACES:
+        known = ", ".join(sorted(can.VALID_INTERFACES))
+        return f"no such interface: {config.interface}; python-can knows {known}"
     if config.interface != "socketcan":
-        return f"cannot open {name}: {str(exc) or type(exc).__name__}"
+        needs = _NEEDS.get(config.interface, "")
+        return f"cannot open {name}: {str(exc) or type(exc).__name__}{needs}"
     if code == errno.EAFNOSUPPORT:
         return f"cannot open {name}: this kernel has no CAN; try: sudo modprobe can_raw (or leslisten --demo)"
     if code == errno.ENODEV:

@@ -11,11 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import can
 import msgspec
 import structlog
 
 from listener import __version__, config, events, logs, metrics, systemd
-from listener.can_reader import BusUnavailable, CANBusReader, open_bus
+from listener.can_reader import BusUnavailable, CANBusReader
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
 from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
@@ -72,15 +73,17 @@ class Daemon:
 
     @property
     def _bus_name(self) -> str:
-        can = self._loaded.config.can
-        return f"{can.interface} {can.channel}"
+        bus = self._loaded.config.can
+        return f"{bus.interface} {bus.channel}"
 
     async def _demo(self) -> None:
         # The heart runs without the simulator, and without what only the simulator needs.
         from mock.mock_les02 import run
         from mock.options import MockOptions
 
-        with open_bus(self._loaded.config.can) as bus:
+        # A frame carries the moment it was due: the loop's timers are a millisecond coarse.
+        channel = self._loaded.config.can.channel
+        with can.Bus(channel, "virtual", ignore_config=True, preserve_timestamps=True) as bus:
             await run(bus, MockOptions())
 
     def _hello(self) -> events.EventEnvelope:
