@@ -12,14 +12,19 @@ raises into the loop's exception handler, and whoever waits for the next message
 import asyncio
 import contextlib
 import errno
+import os
 import random
+import socket
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import can
 import structlog
 
 from listener.config import CanConfig
+
+if TYPE_CHECKING:
+    from can.interfaces.socketcan import SocketcanBus
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +32,7 @@ _log = structlog.get_logger(__name__)
 DRAIN_BUDGET = 256
 # How long python-can's thread (interfaces without a descriptor) takes to notice that it shall end.
 THREAD_POLL_S = 0.1
+_SO_RCVBUFFORCE = 33  # linux/asm-generic/socket.h; Python does not name it
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
 
@@ -148,10 +154,33 @@ def open_bus(config: CanConfig) -> can.BusABC:
         settings["bitrate"] = config.bitrate
     try:
         # Only our own configuration counts, not what python-can finds in ~/.canrc or the environment.
-        return can.Bus(channel=config.channel, interface=config.interface, ignore_config=True, **settings)
+        bus = can.Bus(channel=config.channel, interface=config.interface, ignore_config=True, **settings)
+        if config.interface == "socketcan":
+            _prepare(bus, config.receive_buffer)
     # Drivers raise what they like: ImportError, ValueError, TypeError, their own.
     except Exception as exc:
         raise BusUnavailable(_explain(exc, config)) from exc
+    return bus
+
+
+def _prepare(bus: can.BusABC, receive_buffer: int) -> None:
+    sock = cast("SocketcanBus", bus).socket
+    # An interface that is down can be opened; the socket then holds the error for the first reader.
+    if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        bus.shutdown()
+        raise OSError(code, os.strerror(code))
+    _enlarge_buffer(sock, receive_buffer)
+
+
+def _enlarge_buffer(sock: socket.socket, size: int) -> None:
+    """The kernel's default holds 278 frames, half a second of the sensor."""
+    # The kernel doubles what is asked for, and tells the double.
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size // 2)  # needs CAP_NET_ADMIN
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 2)  # up to net.core.rmem_max
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    (_log.info if granted >= size else _log.warning)("receive_buffer", granted=granted, wanted=size)
 
 
 def _explain(exc: Exception, config: CanConfig) -> str:
@@ -173,4 +202,6 @@ def _explain(exc: Exception, config: CanConfig) -> str:
             else f"sudo ip link set {channel} up type can bitrate 250000 (ip link shows what is there)"
         )
         return f"cannot open {name}: no such interface; try: {make}"
+    if code == errno.ENETDOWN:
+        return f"cannot open {name}: the interface is down; try: sudo ip link set {channel} up"
     return f"cannot open {name}: {exc}"

@@ -29,6 +29,7 @@ def configure(config: LoggingConfig) -> None:
     # A full disk or a closed pipe may cost log lines, never the daemon, nor a traceback for every line.
     logging.raiseExceptions = False
     logging.basicConfig(handlers=handlers, level=max(level, logging.WARNING), force=True)
+    logging.getLogger("can.interfaces.socketcan").setLevel(logging.CRITICAL)  # it logs what it raises
     ours = logging.getLogger("les02")
     ours.setLevel(level)
     structlog.configure(

@@ -3,6 +3,7 @@
 Pure: time comes in as an argument.
 """
 
+import math
 from collections.abc import Hashable
 
 
@@ -18,7 +19,7 @@ class Throttle:
         """How many were suppressed since the last one admitted, or None: this one is too."""
         if key not in self._said and len(self._said) >= self.MAX_KEYS:
             key = None
-        said_at, suppressed = self._said.get(key, (now - self._interval_s, 0))
+        said_at, suppressed = self._said.get(key, (-math.inf, 0))
         if now - said_at < self._interval_s:
             self._said[key] = (said_at, suppressed + 1)
             return None

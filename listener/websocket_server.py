@@ -23,7 +23,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -42,6 +41,8 @@ _log = structlog.get_logger(__name__)
 
 LAG_CHECK_S = 0.05
 CLOSE_S = 1.0
+# Shorter than the daemon's own deadline: a connection left idle by a browser must not outlast it.
+OPEN_S = 3.0
 INBOUND_MAX_BYTES = 64 * 1024
 FAILURE_LOG_S = 10.0
 
@@ -159,7 +160,14 @@ class WebSocketEventServer:
         for client in self._laggards:
             client.connection.transport.abort()
         self._server.close(code=1001, reason="server is stopping")
-        await self._server.wait_closed()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._server.wait_closed()
+        except TimeoutError:
+            # Within its bound, and yet so full that websockets waits for room before its own deadline runs.
+            for client in self._clients:
+                client.connection.transport.abort()
+            await self._server.wait_closed()
 
     def broadcast(self, event: EventEnvelope) -> None:
         try:
@@ -184,6 +192,7 @@ class WebSocketEventServer:
             max_size=INBOUND_MAX_BYTES,
             ping_interval=self._config.ping_interval_s,
             ping_timeout=self._config.ping_timeout_s,
+            open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
         )
 
@@ -288,23 +297,22 @@ class WebSocketEventServer:
 
     def _http(self, _connection: ServerConnection, request: Request) -> Response | None:
         """None lets the WebSocket handshake go on; everything else is answered here."""
-        path = urlsplit(request.path).path
+        path = request.path.partition("?")[0]
         if path == "/" and "websocket" in _header(request, "Upgrade").lower():
             if self._foreign_origin(request):
                 return _response(403, "text/plain", b"This origin is not allowed; see [websocket] origins.\n")
             return None
         if request.method not in {"GET", "HEAD"}:
             return _response(405, "text/plain", b"Only GET is answered here.\n")
-        page = self._pages.get(path)
-        if page is None:
-            return _response(404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n")
-        status, content_type, body = page()
-        return _response(status, content_type, b"" if request.method == "HEAD" else body)
+        response = _response(*self._pages.get(path, _nothing_here)())
+        if request.method == "HEAD":
+            response.body = b""  # the headers stay those of GET
+        return response
 
     def _foreign_origin(self, request: Request) -> bool:
         """Browsers send an Origin: another site's page must not read the bench through its visitor."""
         origin = _header(request, "Origin")
-        same = urlsplit(origin).netloc.lower() == _header(request, "Host").lower()
+        same = origin.partition("://")[2].lower() == _header(request, "Host").lower()
         return bool(origin) and not same and origin not in self._config.origins
 
 
@@ -324,6 +332,10 @@ def _explain(exc: OSError, host: str, port: int) -> str:
     if exc.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use; is another listener running? (ss -ltnp 'sport = :{port}')"
     return f"cannot listen on {host} port {port}: {exc.strerror or exc}"
+
+
+def _nothing_here() -> Answer:
+    return 404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n"
 
 
 def _header(request: Request, name: str) -> str:
