@@ -88,8 +88,8 @@ class CANBusReader:
             self._notifier.stop()
             self._notifier = None
         if self._bus is not None:
-            # An adapter that was unplugged may fail once more here.
-            with contextlib.suppress(can.CanError, OSError):
+            # An adapter that was unplugged may fail once more here, with whatever its driver raises.
+            with contextlib.suppress(Exception):
                 self._bus.shutdown()
             self._bus = None
 

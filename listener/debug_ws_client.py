@@ -33,9 +33,11 @@ class _Summary:
     def add(self, message: dict[str, object]) -> None:
         payload = message.get("payload")
         payload = payload if isinstance(payload, dict) else {}
-        self._counts[" ".join(filter(None, (str(message.get("type")), payload.get("channel"))))] += 1
-        if message.get("type") == "gap":
-            self._skipped += payload.get("skipped", 0)
+        channel = payload.get("channel")
+        self._counts[f"{message.get('type')} {channel}" if channel else str(message.get("type"))] += 1
+        skipped = payload.get("skipped")
+        if message.get("type") == "gap" and isinstance(skipped, int):
+            self._skipped += skipped
 
     def line(self) -> str:
         now = time.monotonic()
@@ -49,13 +51,13 @@ class _Summary:
 
 class _Printer:
     def __init__(self, options: argparse.Namespace) -> None:
-        self._types = frozenset(options.type or ())
+        self._types = tuple(options.type or ())
         self._left = options.count
         self.summary = _Summary() if options.summary else None
 
     def take(self, message: str) -> bool:
         """True when the last message that was asked for has been printed."""
-        event = json.loads(message) if self._types or self.summary else {}
+        event = _parse(message) if self._types or self.summary else {}
         if self._types and event.get("type") not in self._types:
             return False
         if self.summary:
@@ -66,14 +68,27 @@ class _Printer:
         return bool(self._left == 0)
 
 
+def _parse(message: str) -> dict[str, object]:
+    """What is no event, whoever sends it, is one without a type."""
+    try:
+        event = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
 async def _listen(url: str, printer: _Printer) -> None:
     while True:
         try:
-            async with connect(url, compression=None, open_timeout=5) as connection:
+            async with connect(url, compression=None, open_timeout=5, close_timeout=1) as connection:
                 _remark(f"Connected to {url}")
-                async for message in connection:
-                    if printer.take(str(message)):
-                        return
+                try:
+                    async for message in connection:
+                        if printer.take(str(message)):
+                            return
+                except asyncio.CancelledError:
+                    await connection.close()  # or the listener would log our Ctrl+C as an error, 1011
+                    raise
                 _remark(f"Disconnected: {connection.close_code} {connection.close_reason}")
         except ConnectionClosed as exc:
             _remark(f"Disconnected: {exc}")
@@ -107,7 +122,7 @@ def _say(line: str) -> None:
     except BrokenPipeError:
         # `lesdebug | head` has what it wanted. Python would flush once more, and complain, at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        signal.raise_signal(signal.SIGINT)  # ends it in order, from whichever task
 
 
 def _remark(line: str) -> None:
@@ -123,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         parse_uri(options.url)
-    except InvalidURI as exc:
+    except (InvalidURI, ValueError) as exc:  # the latter for what is wrong with host or port
         parser.error(str(exc))
     # A cancelled main task is Ctrl+C: the ordinary way to end this program.
     with contextlib.suppress(asyncio.CancelledError):

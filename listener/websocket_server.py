@@ -250,7 +250,7 @@ class WebSocketEventServer:
             self.counts["samples_skipped"] += 1
         elif len(client.states) < self._config.state_queue:
             client.states.append(frame)
-        elif client.connection.protocol.state is State.OPEN:
+        elif client in self._clients and client.connection.protocol.state is State.OPEN:
             self._refuse(client)
 
     def _watch_laggards(self) -> None:

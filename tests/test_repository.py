@@ -1,10 +1,12 @@
 """The rules of the house: who may import whom, how large the heart may be, what starts what."""
 
 import ast
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -94,8 +96,25 @@ def floor_of(module: str) -> int:
 HEART = sorted(module for module in MODULES if module.split(".")[0] == "listener" and not wing_of(module))
 
 
+def code_lines(source: str) -> int:
+    """Lines that hold code: to leave out a reason or a blank line must not pay."""
+    layout = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    code = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in layout | {tokenize.COMMENT}
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    return len(code - {line for text in texts for line in range(text.lineno, (text.end_lineno or 0) + 1)})
+
+
 def test_the_heart_can_be_read_in_one_sitting() -> None:
-    lines = {module: len(MODULES[module].read_text().splitlines()) for module in HEART}
+    lines = {module: code_lines(MODULES[module].read_text()) for module in HEART}
 
     assert sum(lines.values()) < HEART_LINES, lines
 

@@ -48,9 +48,9 @@ class Bench:
     def __init__(self, config: Les02Config | None = None) -> None:
         self.now = 5000.0
         self.events: list[EventEnvelope] = []
-        hub = Hub()
-        hub.subscribe(self.events.append)
-        self.les02 = LES02(hub, config or Les02Config(), clock=lambda: self.now)
+        self.hub = Hub()
+        self.hub.subscribe(self.events.append)
+        self.les02 = LES02(self.hub, config or Les02Config(), clock=lambda: self.now)
 
     def feed(self, *messages: can.Message) -> None:
         for message in messages:
@@ -197,7 +197,11 @@ def test_channels_that_fall_silent_one_after_the_other_within_a_cycle_are_one_ev
     receiving.now += 0.002
     receiving.feed(position("slave"))
     receiving.news()
-    receiving.silence(5)
+    receiving.now += 0.999  # too long for the master, not yet for the slave
+    receiving.les02.check_silence()
+    assert receiving.states() == []
+    receiving.now += 0.002
+    receiving.les02.check_silence()
     assert receiving.states() == [("system", "no_data")]
 
 
@@ -221,6 +225,18 @@ def test_a_lone_channel_is_told_after_the_silence_and_is_one_event_when_it_retur
     assert bench.states() == [("system", "receiving"), (dead, "no_data")]
     bench.feed(position(dead))
     assert bench.states() == [("system", "receiving")]
+
+
+def test_after_a_silence_the_second_channel_is_given_its_time_too(receiving: Bench) -> None:
+    receiving.silence(60)
+    receiving.news()
+    receiving.feed(position("master"))
+    receiving.les02.check_silence()
+    assert receiving.states() == [("system", "receiving")]
+    for _ in range(15):
+        receiving.feed(position("master"))
+        receiving.silence(0.1)
+    assert receiving.states() == [("slave", "no_data")]
 
 
 def test_a_lone_channel_that_falls_silent_too_makes_the_system_silent(receiving: Bench) -> None:
@@ -326,11 +342,11 @@ def test_repeats_are_told_once_a_second_with_their_number_and_a_change_at_once(
     bench: Bench, first: can.Message, other: can.Message
 ) -> None:
     told = []
-    for _ in range(1000):
+    for _ in range(1100):
         bench.feed(first)
         told += [e.payload.get("repeated") for e in bench.news()]
-        bench.now += 0.0025
-    assert told == [None, 399, 399]
+        bench.now += 1 / 512
+    assert told == [None, 511, 511]
     bench.feed(other)
     (change,) = bench.news()
     assert "repeated" not in change.payload
@@ -433,7 +449,7 @@ def test_the_snapshot_is_the_last_known_state_of_everything(bench: Bench) -> Non
     fresh = Bench().les02.snapshot()
     assert fresh == {
         "bus": "bus_lost",
-        "channels": {"master": {"state": "unknown"}, "slave": fresh_channel()},
+        "channels": {"master": {"state": "unknown"}, "slave": {"state": "unknown"}},
     }
     bench.feed(coded("status", 0xF0, "master"), position("master", 42), position("slave", 43, TS + 0.002))
     bench.feed(lock("slave"))
@@ -444,10 +460,6 @@ def test_the_snapshot_is_the_last_known_state_of_everything(bench: Bench) -> Non
             "slave": {"state": "locked", "position_raw": 43, "position_ts": TS + 0.002},
         },
     }
-
-
-def fresh_channel() -> dict[str, str]:
-    return {"state": "unknown"}
 
 
 def test_every_event_bears_the_configured_source() -> None:
@@ -610,8 +622,9 @@ async def test_a_defect_of_our_own_ends_the_daemon_instead_of_looping() -> None:
 
 async def test_the_watch_notices_the_silence_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(les02, "WATCH_S", 0.0)
+    told = asyncio.Event()
+    bench.hub.subscribe(lambda _: told.set())
     async with background(bench.les02.watch()):
         bench.now += 2.0
-        while not bench.events:
-            await asyncio.sleep(0)
+        await told.wait()
     assert bench.states() == [("system", "no_data")]

@@ -1,0 +1,554 @@
+import asyncio
+import errno
+import itertools
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import can
+import pytest
+import pytest_asyncio
+from can.interfaces.virtual import VirtualBus
+from structlog.testing import capture_logs
+
+from listener.can_reader import (
+    BACK_OFF_FIRST_S,
+    BACK_OFF_LIMIT_S,
+    DRAIN_BUDGET,
+    BusLost,
+    BusUnavailable,
+    CANBusReader,
+    open_bus,
+)
+from listener.config import CanConfig
+
+PATIENCE_S = 5.0
+CAN_FRAME = struct.Struct("<IB3x8s")
+SOCKETCAN = CanConfig(interface="socketcan", channel="can0")
+# With any other interface the reader leaves the socket, if there is one, as it is.
+ADAPTER = CanConfig(interface="virtual", channel="bench")
+
+
+class SocketpairBus(can.BusABC):
+    """SocketCAN without a kernel that has it: a descriptor from which records of `struct can_frame` are read.
+
+    The other end is the wire. When it is cut, the descriptor stays readable and every read fails.
+    """
+
+    def __init__(self, channel: str = "can0", *, shutdown_error: Exception | None = None) -> None:
+        self.socket, self.wire = socket.socketpair()
+        self.socket.setblocking(False)
+        self.channel_info = f"socketpair {channel}"
+        self.received = 0
+        self.empty_reads = 0
+        self.failed_reads = 0
+        self.is_shut_down = False
+        self._shutdown_error = shutdown_error
+        super().__init__(channel)
+
+    def carry(self, numbers: range) -> None:
+        frames = (CAN_FRAME.pack(0x80, 4, number.to_bytes(4, "big") + bytes(4)) for number in numbers)
+        self.wire.sendall(b"".join(frames))
+
+    def cut(self) -> None:
+        self.wire.close()
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        raise AssertionError("nothing is ever sent to the sensor")
+
+    def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+        assert timeout == 0, "a wait here stops the whole loop"
+        try:
+            record = self.socket.recv(CAN_FRAME.size)
+        except BlockingIOError:
+            self.empty_reads += 1
+            return None, True
+        if not record:
+            self.failed_reads += 1
+            raise can.CanOperationError("Network is down", errno.ENETDOWN)
+        arbitration_id, length, data = CAN_FRAME.unpack(record)
+        self.received += 1
+        return can.Message(arbitration_id=arbitration_id, data=data[:length], is_extended_id=False), True
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.is_shut_down = True
+        self.wire.close()
+        self.socket.close()
+        if self._shutdown_error is not None:
+            raise self._shutdown_error
+
+
+class Adapter:
+    """Stands in for can.Bus: each attempt to open gives the next outcome, a bus or the driver's error."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[can.BusABC | Exception] = []
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, **request: Any) -> can.BusABC:
+        self.requests.append(request)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    adapter = Adapter()
+    monkeypatch.setattr(can, "Bus", adapter)
+    return adapter
+
+
+@pytest.fixture
+def bus(adapter: Adapter) -> Iterator[SocketpairBus]:
+    bus = SocketpairBus()
+    adapter.outcomes.append(bus)
+    yield bus
+    bus.shutdown()
+
+
+@pytest_asyncio.fixture
+async def reader() -> AsyncIterator[CANBusReader]:
+    """Whatever happens on the bus, the loop's own exception handler must hear nothing of it."""
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    reader = CANBusReader(ADAPTER)
+    async with asyncio.timeout(PATIENCE_S):
+        yield reader
+    reader.close()
+    await asyncio.sleep(0)
+    assert unheard == []
+
+
+async def take(reader: CANBusReader, count: int) -> list[int]:
+    messages = aiter(reader)
+    async with asyncio.timeout(PATIENCE_S):
+        return [number_in(await anext(messages)) for _ in range(count)]
+
+
+async def take_to_the_end(reader: CANBusReader) -> tuple[list[int], BusLost]:
+    messages: list[can.Message] = []
+
+    async def read() -> None:
+        async for message in reader:
+            messages.append(message)  # noqa: PERF401 - a comprehension loses what came before the end
+
+    with pytest.raises(BusLost) as caught:
+        await asyncio.wait_for(read(), PATIENCE_S)
+    return [number_in(message) for message in messages], caught.value
+
+
+def number_in(message: can.Message) -> int:
+    return int.from_bytes(message.data, "big")
+
+
+# --- interfaces with a descriptor
+
+
+async def test_messages_come_in_the_order_of_the_bus(reader: CANBusReader, bus: SocketpairBus) -> None:
+    reader.open()
+    for start in range(0, 100, 10):
+        bus.carry(range(start, start + 10))
+        assert await take(reader, 10) == list(range(start, start + 10))
+
+
+async def test_one_wake_up_reads_everything_that_is_there(reader: CANBusReader, bus: SocketpairBus) -> None:
+    bus.carry(range(DRAIN_BUDGET - 1))
+    reader.open()
+    assert await take(reader, DRAIN_BUDGET - 1) == list(range(DRAIN_BUDGET - 1))
+    # Each wake-up ends with a read that finds nothing, so there was one.
+    assert (bus.received, bus.empty_reads) == (DRAIN_BUDGET - 1, 1)
+
+
+async def test_a_flood_leaves_the_loop_time_for_its_other_work(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    flood = 2 * DRAIN_BUDGET + 88
+    bus.carry(range(flood))
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
+
+    def other_work() -> None:
+        seen.append(bus.received)
+        if bus.received < flood:
+            loop.call_soon(other_work)
+
+    reader.open()
+    loop.call_soon(other_work)
+    assert await take(reader, flood) == list(range(flood))
+    steps = [now - before for before, now in itertools.pairwise(sorted({0, *seen, flood}))]
+    assert steps == [DRAIN_BUDGET, DRAIN_BUDGET, 88]
+
+
+async def test_a_receive_error_ends_the_iteration_after_what_came_before_it(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    reader.open()
+    bus.carry(range(50))
+    bus.cut()
+    numbers, lost = await take_to_the_end(reader)
+    assert numbers == list(range(50))
+    assert "Network is down" in str(lost)
+    assert isinstance(lost.__cause__, can.CanOperationError)
+
+
+async def test_a_descriptor_in_error_does_not_keep_the_loop_busy(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    reader.open()
+    bus.cut()
+    await take_to_the_end(reader)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert bus.failed_reads == 1
+
+
+async def test_a_bus_that_breaks_off_in_the_middle_of_a_frame_is_lost(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    """Any exception will do: here the driver does not even expect it itself."""
+    reader.open()
+    bus.carry(range(1))
+    bus.wire.send(b"half")
+    numbers, lost = await take_to_the_end(reader)
+    assert numbers == [0]
+    assert isinstance(lost.__cause__, struct.error)
+
+
+async def test_a_descriptor_that_is_gone_is_a_lost_bus_too(reader: CANBusReader, adapter: Adapter) -> None:
+    class Vanishing(SocketpairBus):
+        def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+            asyncio.get_running_loop().remove_reader(self.socket)
+            self.socket.close()
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    bus = Vanishing()
+    adapter.outcomes.append(bus)
+    reader.open()
+    bus.carry(range(1))
+    numbers, lost = await take_to_the_end(reader)
+    assert numbers == []
+    assert "Bad file descriptor" in str(lost)
+
+
+# --- interfaces without a descriptor
+
+
+@pytest.fixture
+def virtual(request: pytest.FixtureRequest, adapter: Adapter) -> Iterator[tuple[VirtualBus, VirtualBus]]:
+    """The bus that is read, and one to send on the same channel."""
+    channel = request.node.name
+    with VirtualBus(channel) as ours, VirtualBus(channel) as theirs:
+        adapter.outcomes.append(ours)
+        yield ours, theirs
+
+
+def send(bus: can.BusABC, numbers: range) -> None:
+    for number in numbers:
+        bus.send(can.Message(arbitration_id=0x80, data=number.to_bytes(4, "big"), is_extended_id=False))
+
+
+async def test_messages_of_a_thread_come_in_order(
+    reader: CANBusReader, virtual: tuple[VirtualBus, VirtualBus]
+) -> None:
+    _, theirs = virtual
+    reader.open()
+    send(theirs, range(100))
+    assert await take(reader, 100) == list(range(100))
+
+
+async def test_an_error_in_the_thread_ends_the_iteration_after_what_came_before_it(
+    reader: CANBusReader, virtual: tuple[VirtualBus, VirtualBus]
+) -> None:
+    ours, theirs = virtual
+    reader.open()
+    send(theirs, range(10))
+    assert await take(reader, 10) == list(range(10))
+    ours.shutdown()
+    numbers, lost = await take_to_the_end(reader)
+    assert numbers == []
+    assert str(lost) == "Cannot operate on a closed bus"
+    assert isinstance(lost.__cause__, can.CanOperationError)
+
+
+# --- opening again
+
+
+async def test_a_lost_bus_is_looked_for_ever_more_seldom_until_it_is_there(
+    reader: CANBusReader, bus: SocketpairBus, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = SocketpairBus()
+    refusals = 7
+    adapter.outcomes += [OSError(errno.ENODEV, "No such device")] * refusals
+    adapter.outcomes.append(again)
+    delays: list[float] = []
+    jitters: list[tuple[float, float]] = []
+
+    async def sleep(delay_s: float) -> None:
+        delays.append(delay_s)
+
+    def latest(low: float, high: float) -> float:
+        jitters.append((low, high))
+        return high
+
+    reader.open()
+    bus.cut()
+    await take_to_the_end(reader)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", sleep)
+        patch.setattr(random, "uniform", latest)
+        await reader.reopen()
+    assert bus.is_shut_down
+    expected = [min(BACK_OFF_FIRST_S * 2**n, BACK_OFF_LIMIT_S) for n in range(refusals + 1)]
+    assert delays == pytest.approx([1.2 * delay_s for delay_s in expected])
+    assert set(jitters) == {(0.8, 1.2)}
+    assert len(adapter.requests) == 1 + refusals + 1
+    again.carry(range(3))
+    assert await take(reader, 3) == [0, 1, 2]
+
+
+async def test_what_the_old_bus_had_left_does_not_come_from_the_new_one(
+    reader: CANBusReader, bus: SocketpairBus, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = SocketpairBus()
+    adapter.outcomes.append(again)
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)
+    reader.open()
+    bus.carry(range(5))
+    assert await take(reader, 1) == [0]
+    await reader.reopen()
+    again.carry(range(100, 103))
+    assert await take(reader, 3) == [100, 101, 102]
+
+
+# --- closing
+
+
+async def test_close_may_be_called_at_any_time_and_twice(reader: CANBusReader, bus: SocketpairBus) -> None:
+    reader.close()
+    reader.open()
+    reader.close()
+    reader.close()
+    assert bus.is_shut_down
+
+
+@pytest.mark.parametrize(
+    "error",
+    [can.CanOperationError("gone"), OSError(errno.ENODEV, "No such device"), AttributeError("handle")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_close_tolerates_an_adapter_that_fails_once_more(
+    reader: CANBusReader, adapter: Adapter, error: Exception
+) -> None:
+    bus = SocketpairBus(shutdown_error=error)
+    adapter.outcomes.append(bus)
+    reader.open()
+    reader.close()
+    assert bus.is_shut_down
+
+
+# --- opening
+
+
+def test_the_adapter_is_given_the_configuration_and_nothing_else(
+    adapter: Adapter, bus: SocketpairBus
+) -> None:
+    config = CanConfig(interface="pcan", channel="PCAN_USBBUS1", bitrate=500_000, options={"fd": False})
+    assert open_bus(config) is bus
+    assert adapter.requests == [
+        {
+            "interface": "pcan",
+            "channel": "PCAN_USBBUS1",
+            "bitrate": 500_000,
+            "fd": False,
+            "ignore_config": True,
+        }
+    ]
+
+
+def test_an_interface_without_a_bitrate_is_left_as_ip_link_set_it(
+    adapter: Adapter, bus: SocketpairBus
+) -> None:
+    open_bus(SOCKETCAN)
+    assert "bitrate" not in adapter.requests[0]
+
+
+class Kernel:
+    """A socket of Linux: grants a receive buffer doubled, and within rmem_max to whom is not privileged;
+    tells an error that waits for the first reader."""
+
+    RMEM_MAX = 212_992
+    SO_RCVBUFFORCE = 33
+
+    def __init__(self, *, privileged: bool = False, pending_error: int = 0) -> None:
+        self._privileged = privileged
+        self._pending_error = pending_error
+        self._size = 0
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        assert level == socket.SOL_SOCKET
+        if option == self.SO_RCVBUFFORCE:
+            if not self._privileged:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            self._size = 2 * value
+        else:
+            assert option == socket.SO_RCVBUF
+            self._size = 2 * min(value, self.RMEM_MAX)
+
+    def getsockopt(self, level: int, option: int) -> int:
+        assert level == socket.SOL_SOCKET
+        return {socket.SO_RCVBUF: self._size, socket.SO_ERROR: self._pending_error}[option]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("privileged", "wanted", "granted", "level"),
+    [
+        pytest.param(True, 4_194_304, 4_194_304, "info", id="privileged"),
+        pytest.param(False, 4_194_304, 2 * Kernel.RMEM_MAX, "warning", id="more than allowed"),
+        pytest.param(False, 100_000, 100_000, "info", id="as much as allowed"),
+    ],
+)
+def test_the_kernels_buffer_is_enlarged_as_far_as_it_lets_us(
+    adapter: Adapter,
+    bus: SocketpairBus,
+    monkeypatch: pytest.MonkeyPatch,
+    privileged: bool,
+    wanted: int,
+    granted: int,
+    level: str,
+) -> None:
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(bus, "socket", Kernel(privileged=privileged))
+        open_bus(CanConfig(receive_buffer=wanted))
+    assert logs == [{"event": "receive_buffer", "granted": granted, "wanted": wanted, "log_level": level}]
+
+
+def test_an_interface_that_is_down_counts_as_unavailable_although_it_can_be_opened(
+    adapter: Adapter, bus: SocketpairBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "cannot open socketcan can0: the interface is down; try: sudo ip link set can0 up"
+    with monkeypatch.context() as patch:
+        patch.setattr(bus, "socket", Kernel(pending_error=errno.ENETDOWN))
+        with pytest.raises(BusUnavailable) as caught:
+            open_bus(SOCKETCAN)
+    assert str(caught.value) == text
+    assert bus.is_shut_down
+
+
+def kernel_has_can() -> bool:
+    try:
+        socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(kernel_has_can(), reason="the real thing needs a kernel without CAN")
+def test_a_kernel_without_can_is_told_as_such_with_the_remedy() -> None:
+    with pytest.raises(BusUnavailable, match=r"this kernel has no CAN; try: sudo modprobe can_raw") as caught:
+        open_bus(SOCKETCAN)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.EAFNOSUPPORT
+
+
+NO_CAN = OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+NO_DEVICE = OSError(errno.ENODEV, "No such device")
+
+
+@pytest.mark.parametrize(
+    ("interface", "channel", "error", "text"),
+    [
+        pytest.param(
+            "socketcan",
+            "can0",
+            NO_CAN,
+            "cannot open socketcan can0: this kernel has no CAN; "
+            "try: sudo modprobe can_raw (or leslisten --demo)",
+            id="no CAN in the kernel",
+        ),
+        pytest.param(
+            "socketcan",
+            "can0",
+            NO_DEVICE,
+            "cannot open socketcan can0: no such interface; "
+            "try: sudo ip link set can0 up type can bitrate 250000 (ip link shows what is there)",
+            id="no can0",
+        ),
+        pytest.param(
+            "socketcan",
+            "vcan0",
+            NO_DEVICE,
+            "cannot open socketcan vcan0: no such interface; "
+            "try: sudo ip link add dev vcan0 type vcan && sudo ip link set up vcan0",
+            id="no vcan0",
+        ),
+        pytest.param(
+            "socketcan",
+            "can0",
+            OSError(errno.ENETDOWN, "Network is down"),
+            "cannot open socketcan can0: the interface is down; try: sudo ip link set can0 up",
+            id="can0 is down",
+        ),
+        pytest.param(
+            "socketcan",
+            "can0",
+            can.CanInitializationError("No such device", errno.ENODEV),
+            "cannot open socketcan can0: no such interface; "
+            "try: sudo ip link set can0 up type can bitrate 250000 (ip link shows what is there)",
+            id="python-can's error with the kernel's code",
+        ),
+        pytest.param(
+            "socketcan",
+            "can0",
+            PermissionError(errno.EPERM, "Operation not permitted"),
+            "cannot open socketcan can0: [Errno 1] Operation not permitted",
+            id="another error of the kernel",
+        ),
+        pytest.param(
+            "kvaser", "0", NO_DEVICE, "cannot open kvaser 0: [Errno 19] No such device", id="another adapter"
+        ),
+        pytest.param(
+            "kvaser", "0", ValueError(), "cannot open kvaser 0: ValueError", id="a driver of no words"
+        ),
+        pytest.param(
+            "slcan",
+            "/dev/ttyACM0",
+            ImportError("No module named 'serial'"),
+            "cannot open slcan /dev/ttyACM0: No module named 'serial'; needs: pip install "
+            "'les02-listener[slcan]', the serial port as channel and [can] bitrate",
+            id="an adapter that needs more than the minimal install",
+        ),
+    ],
+)
+def test_a_bus_that_cannot_be_opened_is_told_with_the_remedy(
+    adapter: Adapter, interface: str, channel: str, error: Exception, text: str
+) -> None:
+    adapter.outcomes.append(error)
+    with pytest.raises(BusUnavailable) as caught:
+        open_bus(CanConfig(interface=interface, channel=channel))
+    assert str(caught.value) == text
+    assert caught.value.__cause__ is error
+
+
+def test_an_interface_that_does_not_exist_is_told_with_those_that_do() -> None:
+    with pytest.raises(BusUnavailable, match=r"^no such interface: soketcan; .*\bsocketcan\b.*\bvirtual\b"):
+        open_bus(CanConfig(interface="soketcan"))
+
+
+async def test_a_bus_that_is_not_there_at_the_start_is_not_waited_for(
+    reader: CANBusReader, adapter: Adapter
+) -> None:
+    adapter.outcomes.append(NO_DEVICE)
+    with pytest.raises(BusUnavailable):
+        reader.open()
+    reader.close()
