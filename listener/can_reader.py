@@ -120,7 +120,7 @@ class _Buffer(can.AsyncBufferedReader):
     async def __anext__(self) -> can.Message:
         message = await self.buffer.get()
         if message is self._END:
-            raise BusLost(str(self._failure)) from self._failure
+            raise BusLost(str(self._failure) or repr(self._failure)) from self._failure
         return message
 
 
@@ -180,7 +180,7 @@ def _enlarge_buffer(sock: socket.socket, size: int) -> None:
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 2)  # up to net.core.rmem_max
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    (_log.info if granted >= size else _log.warning)("receive_buffer", granted=granted, wanted=size)
+    (_log.info if granted >= size - 1 else _log.warning)("receive_buffer", granted=granted, wanted=size)
 
 
 def _explain(exc: Exception, config: CanConfig) -> str:

@@ -1,7 +1,7 @@
 """The vocabulary of the WebSocket: one envelope, one constructor per event type.
 
 Pure: values in, values out. Time and source come in as arguments. `encode` is the only way an event
-becomes bytes; it raises TypeError or ValueError when a payload holds what JSON cannot say.
+becomes bytes; it raises TypeError or ValueError for what JSON cannot hold, and says NaN as null.
 
 A client ignores types and payload fields that it does not know, so both may be added, never changed.
 """

@@ -6,7 +6,7 @@ What clients are told of its state, as `status` events:
 2. A bus that comes back gets the benefit of the doubt: its first frame counts for both channels, so one
    event is told, not three. A channel that stays away is told after the silence, as ever.
 3. While locked the sensor sends nothing but lock messages: the last position is stale, not standing.
-4. What the sensor repeats unchanged is told once a second, with how often it went untold.
+4. The same value of a channel again is told once a second at most, with how often it went untold.
 """
 
 import asyncio
@@ -69,7 +69,6 @@ class LES02:
         self._told = dict(self._state)
         self._last: dict[str, dict[str, Any]] = {channel: {} for channel in _CHANNELS}
         self._repeats = Throttle(REPEAT_S)
-        self._repeated: dict[tuple[str, str], str] = {}
         self._malformed = Throttle(MALFORMED_S)
         self._clock_offset_s: float | None = None
         self.bus = BUS_LOST
@@ -215,11 +214,7 @@ class LES02:
             self._publish(events.status(ts, name, state, self._source, position_stale=stale))
 
     def _say(self, event: events.EventEnvelope, value: str) -> None:
-        key = (event.type, event.payload["channel"])
-        if self._repeated.get(key) != value:
-            self._repeated[key] = value
-            self._repeats.forget(key)
-        unsaid = self._repeats.admit(key, self._clock())
+        unsaid = self._repeats.admit((event.type, event.payload["channel"], value), self._clock())
         if unsaid is not None:
             if unsaid:
                 event.payload["repeated"] = unsaid

@@ -1,16 +1,31 @@
 """Log lines on stderr, readable on a terminal and JSON otherwise; into a rotating file too if configured."""
 
+import contextlib
 import logging
+import queue
 import sys
+import threading
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from listener.config import ConfigError, LoggingConfig
+
+QUEUE_LINES = 1000
+FLUSH_S = 1.0
+
+
+def _catch(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """`True` means the exception being handled now; the thread that writes handles none."""
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    return event
+
 
 _STAMP: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _catch,
 ]
 
 
@@ -28,7 +43,7 @@ def configure(config: LoggingConfig) -> None:
         handlers.append(_with_format(_rotating_file(config), json_lines))
     # A full disk or a closed pipe may cost log lines, never the daemon, nor a traceback for every line.
     logging.raiseExceptions = False
-    logging.basicConfig(handlers=handlers, level=max(level, logging.WARNING), force=True)
+    logging.basicConfig(handlers=[_Background(handlers)], level=max(level, logging.WARNING), force=True)
     logging.getLogger("can.interfaces.socketcan").setLevel(logging.CRITICAL)  # it logs what it raises
     ours = logging.getLogger("les02")
     ours.setLevel(level)
@@ -37,6 +52,43 @@ def configure(config: LoggingConfig) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: ours,
     )
+
+
+class _Background(logging.Handler):
+    """Writes in a thread: a terminal stopped with Ctrl+S, a pipe nobody reads or a slow SD card would
+    otherwise stop the event loop, and every client with it. What does not fit is dropped, and told."""
+
+    def __init__(self, handlers: list[logging.Handler]) -> None:
+        super().__init__()
+        self._handlers = handlers
+        self._dropped = 0
+        self._queue: queue.Queue[logging.LogRecord | threading.Event] = queue.Queue(QUEUE_LINES)
+        threading.Thread(target=self._write, name="write the log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Also called by `logging` when the process ends; it must not wait there for ever."""
+        written = threading.Event()
+        with contextlib.suppress(queue.Full):
+            self._queue.put(written, timeout=FLUSH_S)
+            written.wait(FLUSH_S)
+
+    def _write(self) -> None:
+        while True:
+            if self._dropped and self._queue.empty():  # earlier, this line would be dropped as well
+                dropped, self._dropped = self._dropped, 0
+                structlog.get_logger().warning("log_lines_dropped", number=dropped)
+            item = self._queue.get()
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            for handler in self._handlers:
+                handler.handle(item)
 
 
 def _with_format(handler: logging.Handler, renderer: list[Processor]) -> logging.Handler:
@@ -48,9 +100,8 @@ def _with_format(handler: logging.Handler, renderer: list[Processor]) -> logging
 
 
 def _rotating_file(config: LoggingConfig) -> logging.Handler:
-    from logging.handlers import (
-        RotatingFileHandler,
-    )  # imports half a network stack; most daemons log to stderr
+    # Imports half a network stack; most daemons log to stderr.
+    from logging.handlers import RotatingFileHandler
 
     try:
         return RotatingFileHandler(

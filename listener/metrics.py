@@ -12,7 +12,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4"
 def render(samples: Mapping[str, float]) -> bytes:
     lines: list[str] = []
     typed: set[str] = set()
-    for name, value in sorted(samples.items()):
+    for name, value in sorted(samples.items(), key=lambda sample: sample[0].partition("{")):
         family = name.partition("{")[0]
         if family not in typed:
             typed.add(family)

@@ -25,7 +25,3 @@ class Throttle:
             return None
         self._said[key] = (now, 0)
         return suppressed
-
-    def forget(self, key: Hashable) -> None:
-        """What follows is a new occurrence and is said at once."""
-        self._said.pop(key, None)

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,8 @@ class Output:
         self._text = ""
 
     def getvalue(self) -> str:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
         self._text += self._captured.readouterr().err
         return self._text
 
@@ -76,6 +79,7 @@ def test_lines_are_coloured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stderr", stream)
     logs.configure(LoggingConfig())
     log.info("bus_up", channel="can0")
+    logging.getLogger().handlers[0].flush()
     assert "\x1b[" in stream.getvalue()
     assert "bus_up" in stream.getvalue()
 
@@ -91,6 +95,7 @@ def test_format_may_be_forced(monkeypatch: pytest.MonkeyPatch, stderr: Output) -
     monkeypatch.setattr(sys, "stderr", terminal)
     logs.configure(LoggingConfig(format="json"))
     log.info("bus_up")
+    logging.getLogger().handlers[0].flush()
     assert len(records(terminal.getvalue())) == 1
 
 
@@ -145,11 +150,11 @@ def test_file_gets_json_lines_too_and_is_rotated(tmp_path: Path, stderr: Output)
     logs.configure(LoggingConfig(format="console", file=str(path), max_bytes=300, backups=2))
     for number in range(20):
         log.info("ride_end", number=number, floor="Küche")
+    assert stderr.getvalue().count("ride_end") == 20
     assert {entry.name for entry in tmp_path.iterdir()} == {"les02.log", "les02.log.1", "les02.log.2"}
     last = records(path.read_text(encoding="utf-8"))[-1]
     assert (last["event"], last["number"], last["floor"]) == ("ride_end", 19, "Küche")
     assert path.stat().st_size <= 300
-    assert stderr.getvalue().count("ride_end") == 20
 
 
 @pytest.mark.parametrize(
@@ -168,6 +173,36 @@ def test_file_that_cannot_be_opened_is_an_error_of_the_config(
         logs.configure(LoggingConfig(file=path))
     assert str(error.value) == f"[logging] file: {path}: {reason}"
     assert stderr.getvalue() == ""
+
+
+def test_an_output_that_blocks_stops_nobody_and_dropped_lines_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stopped(io.StringIO):
+        """A terminal after Ctrl+S."""
+
+        go_on = threading.Event()
+
+        def write(self, text: str) -> int:
+            assert self.go_on.wait(20)
+            return super().write(text)
+
+    monkeypatch.setattr(logs, "FLUSH_S", 0.01)
+    output = Stopped()
+    monkeypatch.setattr(sys, "stderr", output)
+    logs.configure(LoggingConfig())
+    background = logging.getLogger().handlers[0]
+    for _ in range(logs.QUEUE_LINES + 51):
+        log.info("line")
+    background.flush()  # gives up
+    output.go_on.set()
+    monkeypatch.setattr(logs, "FLUSH_S", 20.0)
+    background.flush()
+    background.flush()  # the first one may have come before the line that tells
+    told = records(output.getvalue())
+    dropped = [record["number"] for record in told if record["event"] == "log_lines_dropped"]
+    assert sum(record["event"] == "line" for record in told) + sum(dropped) == logs.QUEUE_LINES + 51
+    assert dropped
 
 
 def test_full_disk_neither_raises_nor_prints(

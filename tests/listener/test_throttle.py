@@ -26,15 +26,6 @@ def test_keys_do_not_disturb_each_other() -> None:
     assert throttle.admit("other", 1.0) is None
 
 
-def test_what_was_forgotten_is_new_again() -> None:
-    throttle = Throttle(1.0)
-    throttle.admit("key", 0.0)
-    throttle.admit("key", 0.1)
-    throttle.forget("key")
-    throttle.forget("never seen")
-    assert throttle.admit("key", 0.2) == 0
-
-
 def test_beyond_the_limit_all_new_keys_share_one() -> None:
     throttle = Throttle(1.0)
     known = [f"key {number}" for number in range(Throttle.MAX_KEYS)]
