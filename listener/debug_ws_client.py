@@ -112,7 +112,8 @@ async def _run(options: argparse.Namespace) -> None:
     async with asyncio.TaskGroup() as tasks:
         summary = tasks.create_task(_summarise(printer.summary)) if printer.summary else None
         await _listen(options.url, printer)
-        if summary:
+        if printer.summary and summary:
+            _say(printer.summary.line())
             summary.cancel()
 
 
@@ -123,6 +124,9 @@ def _say(line: str) -> None:
         # `lesdebug | head` has what it wanted. Python would flush once more, and complain, at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         signal.raise_signal(signal.SIGINT)  # ends it in order, from whichever task
+    except OSError as exc:
+        _remark(f"Cannot write: {exc.strerror}")
+        os._exit(1)  # Python would try to write once more
 
 
 def _remark(line: str) -> None:

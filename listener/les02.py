@@ -121,15 +121,21 @@ class LES02:
 
     def bus_lost(self, reason: str) -> None:
         self.bus = BUS_LOST
+        # Nothing is known any more; the first frame after it is told as `receiving` (rule 2).
+        self._state = dict.fromkeys(_CHANNELS, "unknown")
+        self._told = dict(self._state)
         _log.error(BUS_LOST, reason=reason)
-        self._publish(events.status(time.time(), "system", BUS_LOST, self._source, reason=reason))
+        lost = events.status(
+            time.time(), "system", BUS_LOST, self._source, position_stale=True, reason=reason
+        )
+        self._publish(lost)
 
     def bus_up(self) -> None:
         self.bus = BUS_UP
         self._clock_offset_s = None
         self._heard = dict.fromkeys(_CHANNELS, self._clock())
         _log.info(BUS_UP)
-        self._publish(events.status(time.time(), "system", BUS_UP, self._source))
+        self._publish(events.status(time.time(), "system", BUS_UP, self._source, position_stale=True))
 
     def snapshot(self) -> dict[str, Any]:
         """The last known state, for who comes later."""

@@ -13,19 +13,22 @@ from listener.config import ConfigError, LoggingConfig
 
 QUEUE_LINES = 1000
 FLUSH_S = 1.0
+_EXCEPTION = "exception_text"
+_PLAIN = logging.Formatter()
 
 
-def _catch(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """`True` means the exception being handled now; the thread that writes handles none."""
-    if event.get("exc_info") is True:
-        event["exc_info"] = sys.exc_info()
+def _exception_of_record(_logger: object, _method: str, event: EventDict) -> EventDict:
+    if text := getattr(event["_record"], _EXCEPTION, None):
+        event["exception"] = text
     return event
 
 
+# Tracebacks become text where they are logged: CPython 3.11 parses source for them, and two threads that
+# parse at once can end in a SystemError (https://github.com/python/cpython/issues/106905).
 _STAMP: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    _catch,
+    structlog.processors.format_exc_info,
 ]
 
 
@@ -34,9 +37,8 @@ def configure(config: LoggingConfig) -> None:
     level = logging.getLevelNamesMapping()[config.level.upper()]
     terminal = sys.stderr.isatty()
     console = config.format == "console" or (config.format == "auto" and terminal)
-    plain = structlog.dev.plain_traceback  # the same with and without rich installed
-    readable = structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=plain)
-    json_lines: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    readable = structlog.dev.ConsoleRenderer(colors=terminal)
+    json_lines: list[Processor] = [structlog.processors.JSONRenderer()]
 
     handlers = [_with_format(logging.StreamHandler(sys.stderr), [readable] if console else json_lines)]
     if config.file:
@@ -44,7 +46,9 @@ def configure(config: LoggingConfig) -> None:
     # A full disk or a closed pipe may cost log lines, never the daemon, nor a traceback for every line.
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[_Background(handlers)], level=max(level, logging.WARNING), force=True)
-    logging.getLogger("can.interfaces.socketcan").setLevel(logging.CRITICAL)  # it logs what it raises
+    # python-can warns of missing libraries, and logs what it raises: our one line says it better.
+    logging.getLogger("can").setLevel(logging.ERROR)
+    logging.getLogger("can.interfaces.socketcan").setLevel(logging.CRITICAL)
     ours = logging.getLogger("les02")
     ours.setLevel(level)
     structlog.configure(
@@ -52,6 +56,12 @@ def configure(config: LoggingConfig) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: ours,
     )
+
+
+def flush() -> None:
+    """Waits, for a moment at most, until all that was logged is written."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 class _Background(logging.Handler):
@@ -66,6 +76,9 @@ class _Background(logging.Handler):
         threading.Thread(target=self._write, name="write the log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            setattr(record, _EXCEPTION, _PLAIN.formatException(record.exc_info))
+            record.exc_info = None
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -94,7 +107,7 @@ class _Background(logging.Handler):
 def _with_format(handler: logging.Handler, renderer: list[Processor]) -> logging.Handler:
     formatter = structlog.stdlib.ProcessorFormatter
     processors = [formatter.remove_processors_meta, *renderer]
-    foreign = [structlog.stdlib.add_logger_name, *_STAMP]
+    foreign = [structlog.stdlib.add_logger_name, _exception_of_record, *_STAMP]
     handler.setFormatter(formatter(processors=processors, foreign_pre_chain=foreign))
     return handler
 

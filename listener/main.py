@@ -138,6 +138,9 @@ class Daemon:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # Started with `>&-` there is no such stream, and whoever writes to it would fail.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     options = config.build_parser().parse_args(arguments)
     try:
         loaded = config.load(vars(options), os.environ, Path.cwd())
@@ -149,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(str(exc), EXIT_CONFIG)
     try:
         asyncio.run(Daemon(loaded).run())
+        logs.flush()
     except (BusUnavailable, PortUnavailable) as exc:
         return _complain(str(exc), EXIT_FAILED)
     except Exception as exc:  # noqa: BLE001
@@ -160,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(text: str, code: int) -> int:
+    logs.flush()  # the last line is the one that is read
     sys.stderr.write(f"leslisten: {text}\n")
     return code
 

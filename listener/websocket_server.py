@@ -146,8 +146,8 @@ class WebSocketEventServer:
         try:
             # `localhost` is two addresses, which would be given two different free ports.
             self._server = await self._listen(socket.AF_INET if port == 0 else socket.AF_UNSPEC)
-        except OSError as exc:
-            if exc.errno != errno.EADDRNOTAVAIL or host != "localhost":
+        except (OSError, UnicodeError) as exc:  # UnicodeError: a host that no name server could be asked for
+            if getattr(exc, "errno", None) != errno.EADDRNOTAVAIL or host != "localhost":
                 raise PortUnavailable(_explain(exc, host, port)) from exc
             # `localhost` names ::1 on many machines whose kernel has no IPv6.
             self._server = await self._listen(socket.AF_INET)
@@ -328,10 +328,10 @@ def text_frame(payload: bytes) -> bytes:
     return header + payload
 
 
-def _explain(exc: OSError, host: str, port: int) -> str:
-    if exc.errno == errno.EADDRINUSE:
+def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
+    if getattr(exc, "errno", None) == errno.EADDRINUSE:
         return f"port {port} on {host} is in use; is another listener running? (ss -ltnp 'sport = :{port}')"
-    return f"cannot listen on {host} port {port}: {exc.strerror or exc}"
+    return f"cannot listen on {host} port {port}: {getattr(exc, 'strerror', None) or exc}"
 
 
 def _nothing_here() -> Answer:

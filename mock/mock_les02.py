@@ -71,6 +71,7 @@ async def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - started with >&-
     # python-can logs what it also raises; one line is enough.
     logging.getLogger("can").addHandler(logging.NullHandler())
     parser = _parser()

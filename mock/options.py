@@ -56,6 +56,8 @@ class MockOptions:
                     raise ValueError(f"{name} is for the hydraulic profile only")
         if self.replay is not None and self.faults:
             raise ValueError("faults are for rides, a log is played as it is")
+        if self.count and self.replay is None and len(self.floors_mm) == 1:
+            raise ValueError("count needs at least two floors: between one there is no ride")
         check_floors(self.floors_mm, self.top_mm)
         self.ride(1000.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import can
@@ -31,6 +32,8 @@ def replay_slots(path: Path, passes: int) -> Iterator[Slot]:
     while done < passes or not passes:
         begin_s, first_s = due_s, None
         for message in _messages(path):
+            if not math.isfinite(message.timestamp):
+                raise ReplayError(f"{path}: a frame has no time: {message.timestamp}")
             if first_s is None:
                 first_s = message.timestamp
             # Merged logs step back in time now and then; a bus cannot.

@@ -197,8 +197,11 @@ def test_summary_of_nonsense_goes_on(
     assert server.sessions == 1
 
 
-def test_summary_ends_with_the_count(sender: Callable[..., Sender]) -> None:
+def test_summary_ends_with_the_count_and_its_last_line(
+    sender: Callable[..., Sender], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--url", sender().url, "--summary", "--count", "3"]) == 0
+    assert "skipped" in capsys.readouterr().out
 
 
 def test_rates_are_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,3 +355,19 @@ def test_it_runs_as_a_script_too(sender: Callable[..., Sender], processes: Calla
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out.splitlines()) == (0, EVENTS[:2])
     assert err == f"Connected to {server.url}\n"
+
+
+def test_a_full_disk_ends_it_with_one_line(sender: Callable[..., Sender]) -> None:
+    server = sender()
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "listener.debug_ws_client", "--url", server.url],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "Cannot write: No space left on device"

@@ -420,7 +420,7 @@ def test_an_adapter_that_starts_anew_with_the_bus_is_set_anew(bench: Bench) -> N
     bench.les02.bus_up()
     bench.news()
     bench.feed(position(timestamp=0.5))
-    (event,) = bench.news()
+    _receiving, event = bench.news()
     assert abs(event.ts - time.time()) < PATIENCE_S
 
 
@@ -434,8 +434,13 @@ def test_a_lost_bus_is_told_with_the_reason_and_so_is_its_return(
     receiving.les02.bus_up()
     lost, up = receiving.news()
     assert (lost.type, up.type) == ("status", "status")
-    assert lost.payload == {"channel": "system", "state": "bus_lost", "reason": "Network is down"}
-    assert up.payload == {"channel": "system", "state": "bus_up"}
+    assert lost.payload == {
+        "channel": "system",
+        "state": "bus_lost",
+        "position_stale": True,
+        "reason": "Network is down",
+    }
+    assert up.payload == {"channel": "system", "state": "bus_up", "position_stale": True}
     assert [(e["event"], e["log_level"]) for e in logs[-2:]] == [("bus_lost", "error"), ("bus_up", "info")]
 
 
@@ -588,6 +593,7 @@ async def test_a_bus_that_is_lost_again_and_again_is_told_each_time_and_read_on(
         ("bus_up", None),
         ("bus_lost", "No such device"),
         ("bus_up", None),
+        ("receiving", None),
         2,
         ("bus_lost", "Network is down"),
         ("bus_up", None),

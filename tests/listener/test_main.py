@@ -318,3 +318,19 @@ def test_what_is_not_needed_at_the_start_is_not_imported() -> None:
 
 def test_stopping_leaves_the_daemon_time_for_its_connections() -> None:
     assert max(websocket_server.OPEN_S, websocket_server.CLOSE_S) < main.STOP_S
+
+
+@pytest.mark.parametrize(("closed", "code"), [("2>&-", 78), (">&-", 78)])
+def test_a_stream_that_was_closed_at_the_start_does_not_change_the_exit_code(closed: str, code: int) -> None:
+    command = f"exec {sys.executable} -m listener.main --port x {closed}"
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, timeout=20, check=False)
+    assert ended.returncode == code
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_host_that_no_name_server_could_know_is_one_line_and_exit_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.main(["--demo", "--host", "a" * 70, "--port", "0"]) == 1
+    (line,) = plain(capsys.readouterr().err)
+    assert line.startswith("leslisten: cannot listen on aaa")

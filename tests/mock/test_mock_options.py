@@ -36,6 +36,7 @@ def test_what_is_asked_goes_into_the_ride() -> None:
         ({"pause_s": -1}, "^pause_s must"),
         ({"pause_s": math.nan}, "^pause_s must"),
         ({"count": -1}, "^count must"),
+        ({"count": 1, "floors_mm": (1000.0,)}, "^count needs at least two floors"),
         ({"floors_mm": (1.7e7,)}, "^floor 1.7e\\+07 is off the band"),
         ({"creep_speed_mm_s": 50}, "^creep_speed_mm_s is for the hydraulic profile only"),
         ({"replay": Path("ride.log"), "faults": (parse_fault("drop"),)}, "^faults are for rides"),

@@ -128,3 +128,11 @@ def test_an_error_in_the_middle_comes_after_the_frames_before_it(tmp_path: Path)
     assert len(list(islice(slots, 5))) == 5
     with pytest.raises(ReplayError, match="not a log of that format"):
         next(slots)
+
+
+@pytest.mark.parametrize("moment", ["nan", "inf"])
+def test_a_frame_without_a_time_is_an_error(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "odd.log"
+    path.write_text(f"(1.000000) vcan0 080#00000000\n({moment}) vcan0 081#00000000\n")
+    with pytest.raises(ReplayError, match="has no time"):
+        list(replay_slots(path, 1))
