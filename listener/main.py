@@ -43,12 +43,12 @@ class Daemon:
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM; raises whatever stops it before."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
         try:
+            # Before the signal handlers: an adapter that does not answer blocks here; SIGTERM must end it.
             self.reader.open()
+            stop = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
             await self.server.start()
             async with asyncio.TaskGroup() as tasks:
                 parts = [
