@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import structlog
 
 from listener import logs
 from listener.config import ConfigError, LoggingConfig
+
+pytestmark = pytest.mark.usefixtures("untouched_logging")
 
 log = structlog.get_logger()  # made before configure(), as in every module of the daemon
 
@@ -27,21 +28,6 @@ class Terminal(io.StringIO):
 class FullDisk(io.StringIO):
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, f"no room for {len(text)} characters")
-
-
-@pytest.fixture(autouse=True)
-def untouched_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """pytest's own handlers on the root logger survive basicConfig(force=True)."""
-    root = logging.getLogger()
-    level = root.level
-    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
-    monkeypatch.setattr(root, "handlers", [])
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.setLevel(level)
-    logging.getLogger("les02").setLevel(logging.NOTSET)
-    structlog.reset_defaults()
 
 
 class Output:

@@ -1,19 +1,17 @@
 import asyncio
 import errno
 import json
-import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import can
 import pytest
-import structlog
 from websockets.asyncio.client import connect
 
 from listener import __version__, config, main, systemd, websocket_server
@@ -25,22 +23,12 @@ PATIENCE_S = 20.0
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No configuration but the test's own; logging and signal handlers as before afterwards."""
+def alone(untouched_logging: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No configuration but the test's own."""
     for name in os.environ:
         if name.startswith(("LES02_", "NOTIFY_SOCKET", "WATCHDOG_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    level = root.level
-    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
-    monkeypatch.setattr(root, "handlers", [])
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.setLevel(level)
-    logging.getLogger("les02").setLevel(logging.NOTSET)
-    structlog.reset_defaults()
 
 
 def leslisten(*arguments: str, prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
