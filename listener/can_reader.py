@@ -7,6 +7,7 @@ raises into the loop's exception handler, and whoever waits for the next message
 1. A receive error of any kind ends the iteration with `BusLost`, after the messages that came before it.
 2. One wake-up reads everything that is there (python-can reads one frame and costs four system calls).
 3. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
+4. What the kernel had no room for is counted (`dropped`), over all sockets that this reader has had.
 """
 
 import asyncio
@@ -15,7 +16,10 @@ import errno
 import os
 import random
 import socket
+import struct
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
 import can
@@ -32,7 +36,12 @@ _log = structlog.get_logger(__name__)
 DRAIN_BUDGET = 256
 # How long python-can's thread (interfaces without a descriptor) takes to notice that it shall end.
 THREAD_POLL_S = 0.1
-_SO_RCVBUFFORCE = 33  # linux/asm-generic/socket.h; Python does not name it
+# What may have waited in a socket whose interface failed; a bound for adapters that go on delivering.
+RESCUE_LIMIT = 100_000
+# asm-generic/socket.h; Python does not name them. The ninth word of SO_MEMINFO counts the drops.
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("=9I")
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
 
@@ -62,6 +71,8 @@ class CANBusReader:
         self._bus: can.BusABC | None = None
         self._notifier: can.Notifier | None = None
         self._buffer = _Buffer()
+        self._dropped = 0
+        self._drop_counter = 0
 
     def open(self) -> None:
         """Opens the bus and starts reading; must be called on the running loop."""
@@ -74,8 +85,7 @@ class CANBusReader:
         while True:
             await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
             try:
-                # Some adapters take seconds to answer; clients must not wait for them.
-                bus = await asyncio.to_thread(open_bus, self._config)
+                bus = await _open_in_thread(self._config)
             except BusUnavailable as exc:
                 _log.debug("bus_still_unavailable", reason=str(exc))
                 delay_s = min(2 * delay_s, BACK_OFF_LIMIT_S)
@@ -83,7 +93,19 @@ class CANBusReader:
                 self._start(bus)
                 return
 
+    def dropped(self) -> int:
+        """Frames of any kind that the kernel had no room for. Only SocketCAN tells."""
+        if self._bus is not None and self._config.interface == "socketcan":
+            # A socket that has failed altogether has no counter any more.
+            with contextlib.suppress(OSError):
+                counter = _drop_counter(cast("SocketcanBus", self._bus).socket)
+                self._dropped += (counter - self._drop_counter) & 0xFFFF_FFFF
+                self._drop_counter = counter
+        return self._dropped
+
     def close(self) -> None:
+        self.dropped()
+        self._drop_counter = 0
         if self._notifier is not None:
             self._notifier.stop()
             self._notifier = None
@@ -134,7 +156,17 @@ class _GuardedNotifier(can.Notifier):
                 self._on_message_received(message)
         except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
             self._stop_watching(bus)
+            self._rescue(bus)
             self._on_error(exc)
+
+    def _rescue(self, bus: can.BusABC) -> None:
+        """A socket tells its error before the frames that came earlier and still wait in it."""
+        with contextlib.suppress(Exception):
+            for _ in range(RESCUE_LIMIT):
+                message = bus.recv(0)
+                if message is None:
+                    return
+                self._on_message_received(message)
 
     def _stop_watching(self, bus: can.BusABC) -> None:
         # A descriptor in error stays readable: left in the loop it would be called without end.
@@ -181,6 +213,29 @@ def _enlarge_buffer(sock: socket.socket, size: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 2)  # up to net.core.rmem_max
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     (_log.info if granted >= size - 1 else _log.warning)("receive_buffer", granted=granted, wanted=size)
+
+
+def _drop_counter(sock: socket.socket) -> int:
+    *_, drops = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
+    return int(drops)
+
+
+async def _open_in_thread(config: CanConfig) -> can.BusABC:
+    """Some adapters take seconds to answer, or for ever: neither clients nor the exit must wait for them.
+
+    Hence not `asyncio.to_thread`: the exit joins its threads.
+    """
+    opened: Future[can.BusABC] = Future()
+    opened.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            opened.set_result(open_bus(config))
+        except Exception as exc:  # noqa: BLE001 - raised again where it is awaited
+            opened.set_exception(exc)
+
+    threading.Thread(target=run, name="open the bus", daemon=True).start()
+    return await asyncio.wrap_future(opened)
 
 
 def _explain(exc: Exception, config: CanConfig) -> str:

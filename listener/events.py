@@ -105,10 +105,10 @@ def system(ts: float, channel: str, state: str, raw: str, source: str = SOURCE, 
 
 
 def gap(
-    ts: float, where: str, skipped: int, first_ts: float, last_ts: float, source: str = SOURCE
+    ts: float, where: str, skipped: int, first_ts: float, last_ts: float, source: str = SOURCE, **more: Any
 ) -> EventEnvelope:
     """Told to whom samples were lost for: how many, and between which two moments."""
-    payload = {"where": where, "skipped": skipped, "first_ts": first_ts, "last_ts": last_ts}
+    payload = {"where": where, "skipped": skipped, "first_ts": first_ts, "last_ts": last_ts, **more}
     return EventEnvelope(PROTO, "gap", ts, source, payload)
 
 

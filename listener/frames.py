@@ -88,6 +88,9 @@ _IDENTIFIERS: Final = {
     for parity, channel in enumerate(Channel)
 }
 
+# Each channel sends one so often, the slave half of it later [D].
+POSITION_PERIOD_S: Final = 0.004
+
 STARTING_UP: Final = "starting_up"
 READY: Final = "ready"
 LOCKED: Final = "locked"

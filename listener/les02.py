@@ -7,6 +7,7 @@ What clients are told of its state, as `status` events:
    event is told, not three. A channel that stays away is told after the silence, as ever.
 3. While locked the sensor sends nothing but lock messages: the last position is stale, not standing.
 4. The same value of a channel again is told once a second at most, with how often it went untold.
+5. What goes wrong on the way to here is told by `diagnosis`.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import structlog
 from listener import events
 from listener.can_reader import BusLost, CANBusReader
 from listener.config import Les02Config
+from listener.diagnosis import Diagnosis
 from listener.frames import (
     LOCKED,
     UNLOCK,
@@ -49,7 +51,6 @@ WATCH_S = 0.1
 # One dead channel is told this much later than two, so that a dead bus is one event.
 LONE_CHANNEL_FACTOR = 1.2
 REPEAT_S = 1.0
-MALFORMED_S = 10.0
 # Before this (2001) a timestamp counts from an adapter's power-up, not from 1970.
 EPOCH_MIN_S = 1e9
 
@@ -58,22 +59,33 @@ _COUNTED: Final = (*_CHANNELS, "status", "error", "system", "malformed", "foreig
 
 
 class LES02:
-    def __init__(self, hub: Hub, config: Les02Config, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        config: Les02Config,
+        *,
+        dropped: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._publish = hub.publish
         self._source = config.source
         self._silence_s = config.silence_s
         self._clock = clock
+        self._wall = wall
         now = clock()
         self._heard = dict.fromkeys(_CHANNELS, now)
         self._state = dict.fromkeys(_CHANNELS, "unknown")
         self._told = dict(self._state)
         self._last: dict[str, dict[str, Any]] = {channel: {} for channel in _CHANNELS}
         self._repeats = Throttle(REPEAT_S)
-        self._malformed = Throttle(MALFORMED_S)
         self._clock_offset_s: float | None = None
         self.bus = BUS_LOST
         self.frame_at: float | None = None
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
+        self.diagnosis = Diagnosis(
+            hub.publish, config.source, _CHANNELS, dropped=dropped, clock=clock, wall=wall
+        )
 
     async def run(self, reader: CANBusReader) -> None:
         """Reads an open bus for ever; one that is lost is told and looked for again."""
@@ -90,10 +102,14 @@ class LES02:
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
+            self._check_clock()
             self.check_silence()
+            self.diagnosis.watch()
 
     def feed(self, message: can.Message) -> None:
-        self.frame_at = self._clock()
+        now = self.frame_at = self._clock()
+        if self.diagnosis.clock_moved(now):
+            self._check_clock()
         timestamp = message.timestamp
         if timestamp < EPOCH_MIN_S:
             timestamp = self._unix_time(timestamp)
@@ -104,10 +120,14 @@ class LES02:
             else:
                 self.counts[frame.message_type.value] += 1
                 self._HANDLERS[frame.message_type](self, frame, frame.channel.value)
-        elif frame is None:
-            self.counts["error_frame" if message.is_error_frame else "foreign"] += 1
+        elif isinstance(frame, Malformed):
+            self.counts["malformed"] += 1
+            self.diagnosis.malformed(frame)
+        elif message.is_error_frame:
+            self.counts["error_frame"] += 1
+            self.diagnosis.controller(message.arbitration_id, bytes(message.data), timestamp)
         else:
-            self._reject(frame)
+            self.counts["foreign"] += 1
 
     def check_silence(self) -> None:
         if self.bus != BUS_UP:
@@ -117,16 +137,18 @@ class LES02:
         for channel, heard in self._heard.items():
             if all_silent or now - heard > self._silence_s * LONE_CHANNEL_FACTOR:
                 self._state[channel] = NO_DATA
-        self._tell(time.time())
+                self.diagnosis.restart(channel)
+        self._tell(self._wall())
 
     def bus_lost(self, reason: str) -> None:
         self.bus = BUS_LOST
+        self.diagnosis.check_kernel()
         # Nothing is known any more; the first frame after it is told as `receiving` (rule 2).
         self._state = dict.fromkeys(_CHANNELS, "unknown")
         self._told = dict(self._state)
         _log.error(BUS_LOST, reason=reason)
         lost = events.status(
-            time.time(), "system", BUS_LOST, self._source, position_stale=True, reason=reason
+            self._wall(), "system", BUS_LOST, self._source, position_stale=True, reason=reason
         )
         self._publish(lost)
 
@@ -134,8 +156,10 @@ class LES02:
         self.bus = BUS_UP
         self._clock_offset_s = None
         self._heard = dict.fromkeys(_CHANNELS, self._clock())
+        for channel in _CHANNELS:
+            self.diagnosis.restart(channel)
         _log.info(BUS_UP)
-        self._publish(events.status(time.time(), "system", BUS_UP, self._source, position_stale=True))
+        self._publish(events.status(self._wall(), "system", BUS_UP, self._source, position_stale=True))
 
     def snapshot(self) -> dict[str, Any]:
         """The last known state, for who comes later."""
@@ -149,6 +173,7 @@ class LES02:
         last["position_raw"] = raw
         last["position_ts"] = frame.timestamp
         self._hear(channel, RECEIVING, frame.timestamp)
+        self.diagnosis.sample(channel, frame.timestamp)
         self._publish(events.position_sample(frame.timestamp, channel, raw, self._source))
 
     def _status(self, frame: CANFrame, channel: str) -> None:
@@ -182,19 +207,6 @@ class LES02:
         MessageType.SYSTEM: _system,
     }
 
-    def _reject(self, frame: Malformed) -> None:
-        self.counts["malformed"] += 1
-        unsaid = self._malformed.admit(frame.reason, self._clock())
-        if unsaid is not None:
-            details = {
-                "id": f"0x{frame.arbitration_id:03X}",
-                "reason": frame.reason,
-                "raw": frame.data.hex(),
-                "repeated": unsaid,
-            }
-            _log.warning("malformed_frame", **details)
-            self._publish(events.error(frame.timestamp, "system", "malformed_frame", details, self._source))
-
     def _hear(self, channel: str, state: str, ts: float) -> None:
         assert self.frame_at is not None
         self._heard[channel] = self.frame_at
@@ -226,10 +238,14 @@ class LES02:
                 event.payload["repeated"] = unsaid
             self._publish(event)
 
+    def _check_clock(self) -> None:
+        if self.diagnosis.check_clock():
+            self._clock_offset_s = None
+
     def _unix_time(self, timestamp: float) -> float:
         """Some adapters stamp with their own clock: its first frame after opening is taken for now."""
         if self._clock_offset_s is None:
-            self._clock_offset_s = time.time() - timestamp
+            self._clock_offset_s = self._wall() - timestamp
         return timestamp + self._clock_offset_s
 
 

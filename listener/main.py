@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import can
@@ -36,7 +37,7 @@ class Daemon:
         self._started = time.monotonic()
         self.hub = Hub()
         self.reader = CANBusReader(loaded.config.can)
-        self.sensor = LES02(self.hub, loaded.config.les02)
+        self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
         pages = {"/": self._front_page, "/healthz": self._health, "/metrics": self._metrics}
         self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages)
         self.hub.subscribe(self.server.broadcast)
@@ -67,9 +68,11 @@ class Daemon:
                     part.cancel()
         finally:
             self.reader.close()
+            self.sensor.diagnosis.check_kernel()
             async with asyncio.timeout(STOP_S):
                 await self.server.stop()
-        _log.info("listener_stopped")
+        frames = sum(self.sensor.counts.values())
+        _log.info("listener_stopped", frames=frames, lost_kernel=self.sensor.diagnosis.lost["kernel"])
 
     @property
     def _bus_name(self) -> str:
@@ -106,7 +109,7 @@ class Daemon:
         )
 
     def _health(self) -> Answer:
-        sensor = self.sensor
+        sensor, diagnosis = self.sensor, self.sensor.diagnosis
         up = sensor.bus == BUS_UP
         age_s = None if sensor.frame_at is None else round(time.monotonic() - sensor.frame_at, 3)
         body = {
@@ -116,7 +119,10 @@ class Daemon:
             **sensor.snapshot(),
             "last_frame_age_s": age_s,
             "clients": self.server.clients,
-            "frames": self.sensor.counts,
+            "frames": sensor.counts,
+            "lost": diagnosis.lost,
+            "can_errors": diagnosis.can_errors,
+            "clock_steps": diagnosis.clock_steps,
             "counters": self.server.counts,
         }
         return 200 if up else 503, "application/json", msgspec.json.encode(body)
@@ -125,16 +131,23 @@ class Daemon:
         return 200, metrics.CONTENT_TYPE, metrics.render(self._samples())
 
     def _samples(self) -> dict[str, float]:
-        frames = {f'les02_frames_total{{kind="{kind}"}}': n for kind, n in self.sensor.counts.items()}
+        sensor, diagnosis = self.sensor, self.sensor.diagnosis
         served = {f"les02_{name}_total": n for name, n in self.server.counts.items()}
         return {
-            **frames,
+            **_labelled("les02_frames_total", "kind", sensor.counts),
+            **_labelled("les02_lost_frames_total", "where", diagnosis.lost),
+            **_labelled("les02_can_errors_total", "class", diagnosis.can_errors),
             **served,
+            "les02_clock_steps_total": diagnosis.clock_steps,
             "les02_subscriber_failures_total": self.hub.failures,
-            "les02_bus_up": self.sensor.bus == BUS_UP,
+            "les02_bus_up": sensor.bus == BUS_UP,
             "les02_clients": self.server.clients,
             "les02_uptime_seconds": time.monotonic() - self._started,
         }
+
+
+def _labelled(family: str, label: str, counts: Mapping[str, int]) -> dict[str, float]:
+    return {f'{family}{{{label}="{name}"}}': count for name, count in counts.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
