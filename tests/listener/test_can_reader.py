@@ -4,7 +4,10 @@ import itertools
 import random
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import can
@@ -37,7 +40,14 @@ class SocketpairBus(can.BusABC):
     The other end is the wire. When it is cut, the descriptor stays readable and every read fails.
     """
 
-    def __init__(self, channel: str = "can0", *, shutdown_error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        channel: str = "can0",
+        *,
+        shutdown_error: Exception | None = None,
+        first_read_error: Exception | None = None,
+    ) -> None:
+        self._first_read_error = first_read_error
         self.socket, self.wire = socket.socketpair()
         self.socket.setblocking(False)
         self.channel_info = f"socketpair {channel}"
@@ -63,6 +73,9 @@ class SocketpairBus(can.BusABC):
 
     def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
         assert timeout == 0, "a wait here stops the whole loop"
+        if self._first_read_error is not None:
+            error, self._first_read_error = self._first_read_error, None
+            raise error
         try:
             record = self.socket.recv(CAN_FRAME.size)
         except BlockingIOError:
@@ -210,6 +223,19 @@ async def test_a_descriptor_in_error_does_not_keep_the_loop_busy(
     assert bus.failed_reads == 2  # the error, and the look at what it left behind
 
 
+async def test_what_still_waits_in_a_socket_that_tells_its_error_first_is_not_lost(
+    reader: CANBusReader, adapter: Adapter
+) -> None:
+    down = can.CanOperationError("Network is down", errno.ENETDOWN)
+    bus = SocketpairBus(first_read_error=down)
+    adapter.outcomes.append(bus)
+    bus.carry(range(3 * DRAIN_BUDGET))
+    reader.open()
+    numbers, lost = await take_to_the_end(reader)
+    assert numbers == list(range(3 * DRAIN_BUDGET))
+    assert lost.__cause__ is down
+
+
 async def test_a_bus_that_breaks_off_in_the_middle_of_a_frame_is_lost(
     reader: CANBusReader, bus: SocketpairBus
 ) -> None:
@@ -326,6 +352,105 @@ async def test_what_the_old_bus_had_left_does_not_come_from_the_new_one(
     await reader.reopen()
     again.carry(range(100, 103))
     assert await take(reader, 3) == [100, 101, 102]
+
+
+def test_an_adapter_that_never_answers_does_not_hold_the_exit() -> None:
+    code = """if True:
+        import asyncio, can, threading
+        from listener.can_reader import CANBusReader
+        from listener.config import CanConfig
+
+        can.Bus = lambda **_: threading.Event().wait()
+
+        async def give_up():
+            await asyncio.wait_for(CANBusReader(CanConfig()).reopen(), 0.5)
+
+        asyncio.run(give_up())"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "TimeoutError")
+
+
+# --- what the kernel had no room for
+
+
+class DroppingSocket:
+    """A socket as far as the drop counter needs one; the descriptor and the frames are the bus's."""
+
+    def __init__(self, drops: int = 0) -> None:
+        self.drops = drops
+        self.is_gone = False
+
+    def setsockopt(self, *_: int) -> None:
+        pass
+
+    def getsockopt(self, level: int, option: int, size: int = 0) -> int | bytes:
+        if self.is_gone:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return struct.pack("=9I", 0, 4_194_304, *range(6), self.drops) if size == 36 else 0
+
+
+class CountingBus(SocketpairBus):
+    def __init__(self, drops: int = 0) -> None:
+        super().__init__()
+        self._pair = self.socket
+        self.counting = DroppingSocket(drops)
+        self.socket = self.counting  # type: ignore[assignment]
+
+    def fileno(self) -> int:
+        return self._pair.fileno()
+
+    def shutdown(self) -> None:
+        self.socket = self._pair
+        super().shutdown()
+
+
+async def test_drops_are_counted_over_all_sockets_that_the_reader_has_had(adapter: Adapter) -> None:
+    first, second = CountingBus(), CountingBus()
+    adapter.outcomes += [first, second]
+    reader = CANBusReader(SOCKETCAN)
+    assert reader.dropped() == 0
+    reader.open()
+    assert reader.dropped() == 0
+    first.counting.drops = 1722
+    assert reader.dropped() == 1722
+    assert reader.dropped() == 1722
+    first.counting.drops = 1730
+    await reader.reopen()
+    assert reader.dropped() == 1730
+    second.counting.drops = 5
+    reader.close()
+    assert reader.dropped() == 1735
+
+
+async def test_the_counters_32_bits_may_overflow(adapter: Adapter) -> None:
+    bus = CountingBus()
+    adapter.outcomes.append(bus)
+    reader = CANBusReader(SOCKETCAN)
+    reader.open()
+    bus.counting.drops = 2**32 - 1
+    assert reader.dropped() == 2**32 - 1
+    bus.counting.drops = 4
+    assert reader.dropped() == 2**32 + 4
+    reader.close()
+
+
+async def test_a_socket_that_is_gone_has_dropped_what_was_known(adapter: Adapter) -> None:
+    bus = CountingBus()
+    adapter.outcomes.append(bus)
+    reader = CANBusReader(SOCKETCAN)
+    reader.open()
+    bus.counting.drops = 7
+    assert reader.dropped() == 7
+    bus.counting.is_gone = True
+    assert reader.dropped() == 7
+    reader.close()
 
 
 # --- closing

@@ -290,6 +290,28 @@ async def test_health_is_503_while_the_bus_is_lost_and_hello_says_so() -> None:
         await daemon.server.stop()
 
 
+async def test_what_was_lost_is_counted_in_health_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = {"interface": "virtual", "channel": "losses", "host": "127.0.0.1", "port": "0"}
+    monkeypatch.setattr(main.CANBusReader, "dropped", lambda _reader: 1722)
+    daemon = main.Daemon(config.load(flags, {}, Path.cwd()))
+    bus_off = can.Message(timestamp=2e9, arbitration_id=0x40, data=bytes(8), is_error_frame=True)
+    daemon.sensor.feed(bus_off)
+    daemon.sensor.diagnosis.check_kernel()
+    await daemon.server.start()
+    try:
+        _, health = await answer(daemon.server.port, "/healthz")
+        _, metrics = await answer(daemon.server.port, "/metrics")
+    finally:
+        await daemon.server.stop()
+    told = json.loads(health)
+    assert told["lost"] == {"kernel": 1722, "bus": 0}
+    assert (told["can_errors"], told["clock_steps"]) == ({"bus_off": 1}, 0)
+    lines = metrics.splitlines()
+    assert 'les02_lost_frames_total{where="kernel"} 1722' in lines
+    assert 'les02_can_errors_total{class="bus_off"} 1' in lines
+    assert "les02_clock_steps_total 0" in lines
+
+
 def test_what_is_not_needed_at_the_start_is_not_imported() -> None:
     heavy = {"numpy", "fastapi", "uvicorn", "serial", "cantools", "mock"}
     program = f"import sys, listener.main\nprint(*({heavy} & set(sys.modules)))"
