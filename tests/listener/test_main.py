@@ -292,7 +292,7 @@ async def test_health_is_503_while_the_bus_is_lost_and_hello_says_so() -> None:
 
 async def test_what_was_lost_is_counted_in_health_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = {"interface": "virtual", "channel": "losses", "host": "127.0.0.1", "port": "0"}
-    monkeypatch.setattr(main.CANBusReader, "dropped", lambda _reader: 1722)
+    monkeypatch.setattr("listener.can_reader.CANBusReader.dropped", lambda _reader: 1722)
     daemon = main.Daemon(config.load(flags, {}, Path.cwd()))
     bus_off = can.Message(timestamp=2e9, arbitration_id=0x40, data=bytes(8), is_error_frame=True)
     daemon.sensor.feed(bus_off)
