@@ -27,7 +27,7 @@ class _Summary:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._skipped = 0
+        self._skipped: Counter[str] = Counter()
         self._since = time.monotonic()
 
     def add(self, message: dict[str, object]) -> None:
@@ -37,15 +37,16 @@ class _Summary:
         self._counts[f"{message.get('type')} {channel}" if channel else str(message.get("type"))] += 1
         skipped = payload.get("skipped")
         if message.get("type") == "gap" and isinstance(skipped, int):
-            self._skipped += skipped
+            self._skipped[str(payload.get("where"))] += skipped
 
     def line(self) -> str:
         now = time.monotonic()
         elapsed_s, self._since = now - self._since, now
         rates = [f"{name} {count / elapsed_s:.0f}/s" for name, count in sorted(self._counts.items())]
-        line = ", ".join([*(rates or ["nothing received"]), f"skipped {self._skipped}"])
+        skipped = [f"skipped {count} ({where})" for where, count in sorted(self._skipped.items())]
+        line = ", ".join([*(rates or ["nothing received"]), *(skipped or ["skipped 0"])])
         self._counts.clear()
-        self._skipped = 0
+        self._skipped.clear()
         return line
 
 

@@ -182,7 +182,7 @@ def test_summary_tells_rates_per_type_and_channel_and_what_was_skipped(
     names = [part.rsplit(" ", 1)[0] for part in first.split(", ")]
     assert names == ["gap", "hello", "position_sample master", "position_sample slave", "skipped"]
     assert all(part.endswith("/s") for part in first.split(", ")[:-1])
-    assert first.endswith("skipped 34")
+    assert first.endswith("skipped 34 (client)")
     assert second == "nothing received, skipped 0"
 
 
@@ -193,7 +193,7 @@ def test_summary_of_nonsense_goes_on(
     server = sender([*NONSENSE, EVENTS[3]])
     assert main(["--url", server.url, "--summary"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.endswith("skipped 17")
+    assert line.endswith("skipped 17 (client)")
     assert server.sessions == 1
 
 
