@@ -180,7 +180,7 @@ def test_summary_tells_rates_per_type_and_channel_and_what_was_skipped(
     assert main(["--url", sender([*EVENTS[:4], EVENTS[3]]).url, "--summary"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     names = [part.rsplit(" ", 1)[0] for part in first.split(", ")]
-    assert names == ["gap", "hello", "position_sample master", "position_sample slave", "skipped"]
+    assert names == ["gap", "hello", "position_sample master", "position_sample slave", "skipped 34"]
     assert all(part.endswith("/s") for part in first.split(", ")[:-1])
     assert first.endswith("skipped 34 (client)")
     assert second == "nothing received, skipped 0"
