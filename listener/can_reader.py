@@ -156,17 +156,22 @@ class _GuardedNotifier(can.Notifier):
                 self._on_message_received(message)
         except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
             self._stop_watching(bus)
-            self._rescue(bus)
-            self._on_error(exc)
+            self._rescue(bus, exc, RESCUE_LIMIT)
 
-    def _rescue(self, bus: can.BusABC) -> None:
+    def _rescue(self, bus: can.BusABC, lost: Exception, limit: int) -> None:
         """A socket tells its error before the frames that came earlier and still wait in it."""
         with contextlib.suppress(Exception):
-            for _ in range(RESCUE_LIMIT):
+            for _ in range(min(limit, DRAIN_BUDGET)):
                 message = bus.recv(0)
                 if message is None:
-                    return
+                    break
                 self._on_message_received(message)
+            else:
+                if limit > DRAIN_BUDGET:  # it may be ten seconds of the sensor: the clients have their turn
+                    assert self._loop is not None
+                    self._loop.call_soon(self._rescue, bus, lost, limit - DRAIN_BUDGET)
+                    return
+        self._on_error(lost)
 
     def _stop_watching(self, bus: can.BusABC) -> None:
         # A descriptor in error stays readable: left in the loop it would be called without end.

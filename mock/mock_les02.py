@@ -62,12 +62,16 @@ async def run(
         await pace(slots, transmitter.send, speed_up=options.speed_up, clock=clock, sleep=sleep)
     finally:
         transmitter.close()
-    summary = f"{transmitter.sent} frames sent"
+        tell(_summary(transmitter, options))
+
+
+def _summary(transmitter: Transmitter, options: MockOptions) -> str:
+    text = f"{transmitter.sent} frames sent"
     if transmitter.lost:
-        summary += f", {transmitter.lost} could not be sent"
+        text += f", {transmitter.lost} could not be sent"
     if options.replay is not None and transmitter.left_out:
-        summary += f", {transmitter.left_out} CAN FD frames left out (--fd sends them)"
-    tell(summary)
+        text += f", {transmitter.left_out} CAN FD frames left out (--fd sends them)"
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

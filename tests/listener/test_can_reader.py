@@ -236,6 +236,29 @@ async def test_what_still_waits_in_a_socket_that_tells_its_error_first_is_not_lo
     assert lost.__cause__ is down
 
 
+async def test_a_long_rescue_leaves_the_loop_time_for_its_other_work(
+    reader: CANBusReader, adapter: Adapter
+) -> None:
+    bus = SocketpairBus(first_read_error=can.CanOperationError("Network is down", errno.ENETDOWN))
+    adapter.outcomes.append(bus)
+    count = 2 * DRAIN_BUDGET + 88
+    bus.carry(range(count))
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
+
+    def other_work() -> None:
+        seen.append(bus.received)
+        if bus.received < count:
+            loop.call_soon(other_work)
+
+    reader.open()
+    loop.call_soon(other_work)
+    numbers, _ = await take_to_the_end(reader)
+    assert numbers == list(range(count))
+    steps = [now - before for before, now in itertools.pairwise(sorted({0, *seen, count}))]
+    assert steps == [DRAIN_BUDGET, DRAIN_BUDGET, 88]
+
+
 async def test_a_bus_that_breaks_off_in_the_middle_of_a_frame_is_lost(
     reader: CANBusReader, bus: SocketpairBus
 ) -> None:

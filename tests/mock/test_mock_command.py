@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,7 +166,9 @@ def test_a_signal_ends_it_quietly(
         thread.start()
         assert main(["--interface", "virtual", "--channel", channel]) == 0
         thread.join()
-    assert capsys.readouterr().err == ""
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert re.fullmatch(r"\d+ frames sent", captured.out.splitlines()[-1])
 
 
 def test_an_interrupt_before_the_loop_runs_ends_it_quietly(
