@@ -48,6 +48,7 @@ BUS_UP: Final = "bus_up"
 BUS_LOST: Final = "bus_lost"
 
 WATCH_S = 0.1
+STANDSTILL_S = 0.2
 # One dead channel is told this much later than two, so that a dead bus is one event.
 LONE_CHANNEL_FACTOR = 1.2
 REPEAT_S = 1.0
@@ -101,9 +102,12 @@ class LES02:
 
     async def watch(self) -> None:
         while True:
+            asleep_at = self._clock()
             await asyncio.sleep(WATCH_S)
             self._check_clock()
-            self.check_silence()
+            # After a standstill of the whole process the frames are there, only not read yet.
+            if self._clock() - asleep_at < STANDSTILL_S:
+                self.check_silence()
             self.diagnosis.watch()
 
     def feed(self, message: can.Message) -> None:

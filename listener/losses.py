@@ -21,20 +21,20 @@ class Missing:
 class Cadence:
     """Counts one channel's missing samples from their timestamps.
 
-    1. A sample may be late (an adapter that collects frames, a busy interrupt) but not early, so how late the
-       *least* late one of a window is tells how many are missing. A burst after a pause of up to a window is
-       not a loss.
+    1. A sample may be late (an adapter that collects frames, a busy machine) but not early, so how late the
+       *least* late one of a window is tells how many are missing from before it. A pause of up to a second
+       with a burst after it is not a loss. The price: a loss is told within two windows.
     2. Both clocks drift: what remains of that lateness below one period moves the phase.
     3. An interval that no sensor and no loss explains starts anew.
     """
 
-    WINDOW = 64  # samples; a loss is told within two windows, half a second
+    WINDOW = 250  # samples, a second
     LONGEST_S = 60.0
 
     def __init__(self, period_s: float) -> None:
         self._period_s = period_s
         self._due = math.nan  # when the sample before this one should have come
-        self._gap: tuple[float, float] | None = None  # around the long intervals
+        self._holes: list[tuple[float, float]] = []  # the long intervals
         self._window_ts = self._least_late_s = math.inf
         self._left = 0
         self.restart()
@@ -49,12 +49,12 @@ class Cadence:
         before_ts, self._last_ts = self._last_ts, ts
         if self._ignore or not 0 <= interval_s < self.LONGEST_S:
             self._ignore = max(0, self._ignore - 1)
-            self._gap = None
+            self._holes.clear()
             self._due = ts
             self._begin_window(ts)
             return None
         if interval_s > 1.5 * self._period_s:
-            self._gap = (self._gap[0] if self._gap else before_ts, ts)
+            self._holes.append((before_ts, ts))
         self._due += self._period_s
         self._least_late_s = min(self._least_late_s, ts - self._due)
         self._left -= 1
@@ -69,13 +69,24 @@ class Cadence:
         late_s, began_ts = self._least_late_s, self._window_ts
         self._due += late_s
         self._begin_window(ts)
-        if (count := round(late_s / self._period_s)) > 0:
-            missing = Missing(count, *(self._gap or (began_ts, ts)))
-            self._gap = None
-            return missing
-        if self._gap and self._gap[1] <= began_ts:
-            self._gap = None  # it was a pause, and the burst after it has come
-        return None
+        # A hole within this window is seen in the next one; one before it that does not count was a pause.
+        before = [hole for hole in self._holes if hole[0] <= began_ts]
+        self._holes = [hole for hole in self._holes if hole[0] > began_ts]
+        count = round(late_s / self._period_s)
+        if count <= 0:
+            return None
+        span = self._longest(before, count) or [(began_ts, ts)]
+        return Missing(count, min(span)[0], max(span)[1])
+
+    def _longest(self, holes: list[tuple[float, float]], count: int) -> list[tuple[float, float]]:
+        """As many as it takes to hold so many samples."""
+        chosen: list[tuple[float, float]] = []
+        for before_ts, after_ts in sorted(holes, key=lambda hole: hole[0] - hole[1]):
+            if count <= 0:
+                break
+            chosen.append((before_ts, after_ts))
+            count -= round((after_ts - before_ts) / self._period_s) - 1
+        return chosen
 
 
 class Blame:

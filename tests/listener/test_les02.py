@@ -586,3 +586,27 @@ async def test_the_watch_notices_the_silence_by_itself(bench: Bench, monkeypatch
         bench.now += 2.0
         await told.wait()
     assert bench.states() == [("system", "no_data")]
+
+
+async def test_a_standstill_of_the_process_is_no_silence_of_the_sensor(
+    receiving: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            receiving.now += (
+                3.0  # SIGSTOP; the frames are in the kernel, and this look is before the reader's
+            )
+        elif looks == 2:
+            receiving.feed(position("master"), position("slave"))
+            receiving.now += seconds
+        else:
+            raise InterruptedError
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    with pytest.raises(InterruptedError):
+        await receiving.les02.watch()
+    assert receiving.states() == []

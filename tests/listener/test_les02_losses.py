@@ -65,9 +65,9 @@ def test_what_the_kernel_dropped_is_told_with_its_number_and_its_second(
 
 def test_samples_missing_from_the_cadence_are_told_for_their_channel(bench: Bench) -> None:
     ride(bench, 200)
-    ride(bench, 200, first=203)
-    bench.feed(position("slave", timestamp=TS + 403 * PERIOD_S + PERIOD_S / 2))
-    ride(bench, 200, first=404)
+    ride(bench, 800, first=203)
+    bench.feed(position("slave", timestamp=TS + 1003 * PERIOD_S + PERIOD_S / 2))
+    ride(bench, 800, first=1004)
     assert sorted(gaps(bench)) == [("bus", "master", 1), ("bus", "master", 3), ("bus", "slave", 3)]
     assert bench.les02.diagnosis.lost == {"kernel": 0, "bus": 7}
 
@@ -75,14 +75,14 @@ def test_samples_missing_from_the_cadence_are_told_for_their_channel(bench: Benc
 def test_samples_that_the_kernel_dropped_are_not_told_again_as_missing_on_the_bus(bench: Bench) -> None:
     ride(bench, 200)
     bench.dropped = 2 * 30
-    ride(bench, 300, first=230)
+    ride(bench, 800, first=230)
     assert gaps(bench) == [("kernel", None, 60)]
 
 
 def test_a_silence_that_was_told_is_no_missing_sample(bench: Bench) -> None:
     ride(bench, 200)
     bench.silence(2)
-    ride(bench, 300, first=750)
+    ride(bench, 800, first=750)
     assert gaps(bench) == []
 
 
@@ -90,7 +90,7 @@ def test_a_bus_that_was_lost_is_no_missing_sample(bench: Bench) -> None:
     ride(bench, 200)
     bench.les02.bus_lost("down")
     bench.les02.bus_up()
-    ride(bench, 300, first=750)
+    ride(bench, 800, first=750)
     assert gaps(bench) == []
 
 
@@ -101,7 +101,7 @@ def test_a_clock_that_was_set_is_told_once_and_is_no_missing_sample(
     ride(bench, 200)
     bench.news()
     bench.wall_ahead_s += step_s
-    ride(bench, 300, first=200, ahead_s=step_s)
+    ride(bench, 800, first=200, ahead_s=step_s)
     events = bench.news()
     step = only(events, "status")
     assert {**step.payload, "step_s": pytest.approx(step_s, abs=1e-5)} == step.payload
@@ -116,7 +116,7 @@ def test_frames_of_the_old_time_that_were_still_waiting_are_no_missing_samples(b
     ride(bench, 200)
     bench.wall_ahead_s += 5
     ride(bench, 10, first=200)  # stamped before the step
-    ride(bench, 300, first=210, ahead_s=5.0)
+    ride(bench, 800, first=210, ahead_s=5.0)
     assert gaps(bench) == []
 
 

@@ -45,16 +45,31 @@ def test_a_hole_is_told_once_with_its_number_and_its_edges() -> None:
     assert missing == Missing(7, stream[499], stream[507])
 
 
-@pytest.mark.parametrize("at", [1, 2, 63, 64, 65, 127, 128, 500])
+@pytest.mark.parametrize("at", [1, 2, 249, 250, 251, 499, 500, 600])
 def test_one_missing_sample_is_told_wherever_it_was(at: int) -> None:
-    assert [missing.count for missing in told(without(ideal(1000), [at]))] == [1]
+    assert [missing.count for missing in told(without(ideal(2000), [at]))] == [1]
 
 
-def test_a_loss_is_told_within_half_a_second() -> None:
+def test_two_holes_in_two_windows_are_told_each_with_its_own_edges() -> None:
+    stream = ideal(3000)
+    first, second = told(without(stream, [700, *range(900, 905)]))
+    assert first == Missing(1, stream[699], stream[701])
+    assert second == Missing(5, stream[899], stream[905])
+
+
+def test_a_hole_in_a_jittering_stream_has_its_own_edges() -> None:
+    jitter = random.Random(3)
+    stream = [ts + jitter.uniform(0, 0.009) for ts in ideal(3000)]
+    stream.sort()
+    (missing,) = told(without(stream, range(1000, 1075)))
+    assert missing == Missing(75, stream[999], stream[1075])
+
+
+def test_a_loss_is_told_within_two_seconds() -> None:
     cadence = Cadence(PERIOD_S)
-    stream = without(ideal(1000), [300])
+    stream = without(ideal(2000), [300])
     when = next(ts for ts in stream if cadence.observe(ts))
-    assert when - stream[300] < 0.52
+    assert when - stream[300] < 2.0
 
 
 @given(st.sets(st.integers(1, 1999), max_size=400), st.integers(0, 2**32))
@@ -64,14 +79,14 @@ def test_every_missing_sample_is_counted_whatever_the_jitter(dropped: set[int], 
     assert sum(missing.count for missing in told(without(stream, dropped))) == len(dropped)
 
 
-@pytest.mark.parametrize("for_s", [0.01, 0.05, 0.1, 0.2, 0.24])
+@pytest.mark.parametrize("for_s", [0.01, 0.05, 0.2, 0.5, 0.95])
 def test_a_pause_with_a_burst_after_it_is_no_loss(for_s: float) -> None:
-    for at in range(200, 330):
-        assert told(stalled(ideal(1000), at, for_s)) == []
+    for at in range(400, 700, 7):
+        assert told(stalled(ideal(2000), at, for_s)) == []
 
 
 def test_a_loss_within_a_burst_is_a_loss() -> None:
-    stream = list(stalled(ideal(1000), 300, 0.1))
+    stream = list(stalled(ideal(2000), 300, 0.1))
     assert [missing.count for missing in told(without(stream, [310, 311]))] == [2]
 
 
