@@ -5,7 +5,8 @@ silently: `Notifier` calls `bus.recv(0)` from the loop's own callback, so an int
 raises into the loop's exception handler, and whoever waits for the next message waits for ever. Hence:
 
 1. A receive error of any kind ends the iteration with `BusLost`, after the messages that came before it.
-2. One wake-up reads everything that is there (python-can reads one frame and costs four system calls).
+2. One wake-up reads everything that is there (python-can reads one frame and costs four system calls); on
+   a bus near its limits a timer takes the place of the descriptor. What is not read waits in the kernel.
 3. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
 4. What the kernel had no room for is counted (`dropped`), over all sockets that this reader has had.
 """
@@ -13,11 +14,9 @@ raises into the loop's exception handler, and whoever waits for the next message
 import asyncio
 import contextlib
 import errno
-import os
 import random
-import socket
-import struct
 import threading
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +24,9 @@ from typing import TYPE_CHECKING, Any, cast
 import can
 import structlog
 
+from listener import socketcan
 from listener.config import CanConfig
+from listener.socketcan import Receive
 
 if TYPE_CHECKING:
     from can.interfaces.socketcan import SocketcanBus
@@ -36,12 +37,17 @@ _log = structlog.get_logger(__name__)
 DRAIN_BUDGET = 256
 # How long python-can's thread (interfaces without a descriptor) takes to notice that it shall end.
 THREAD_POLL_S = 0.1
+# Two wake-ups in a row that follow the one before so closely (3,300 frames a second) are a bus near its
+# limits. Then a timer is cheaper than the descriptor: a wake-up costs more than the frames it brings.
+BUSY_S = 0.0003
+BUSY_WAKE_UPS = 2
+# A message so young has none waiting behind it.
+FRESH_S = 0.0003
+POLL_S = 0.002
+# Messages of adapters without a descriptor come by themselves, and could wait here without end.
+QUEUE_LIMIT = 65_536
 # What may have waited in a socket whose interface failed; a bound for adapters that go on delivering.
 RESCUE_LIMIT = 100_000
-# asm-generic/socket.h; Python does not name them. The ninth word of SO_MEMINFO counts the drops.
-_SO_RCVBUFFORCE = 33
-_SO_MEMINFO = 55
-_MEMINFO = struct.Struct("=9I")
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
 
@@ -94,11 +100,13 @@ class CANBusReader:
                 return
 
     def dropped(self) -> int:
-        """Frames of any kind that the kernel had no room for. Only SocketCAN tells."""
+        """Frames of any kind that there was no room for: in the kernel (SocketCAN tells), or here."""
+        self._dropped += self._buffer.overflowed
+        self._buffer.overflowed = 0
         if self._bus is not None and self._config.interface == "socketcan":
             # A socket that has failed altogether has no counter any more.
             with contextlib.suppress(OSError):
-                counter = _drop_counter(cast("SocketcanBus", self._bus).socket)
+                counter = socketcan.drop_counter(cast("SocketcanBus", self._bus).socket)
                 self._dropped += (counter - self._drop_counter) & 0xFFFF_FFFF
                 self._drop_counter = counter
         return self._dropped
@@ -121,9 +129,16 @@ class CANBusReader:
     def _start(self, bus: can.BusABC) -> None:
         self._bus = bus
         self._buffer = _Buffer()
-        self._notifier = _GuardedNotifier(
-            bus, [self._buffer], timeout=THREAD_POLL_S, loop=asyncio.get_running_loop()
-        )
+        self._notifier = _GuardedNotifier(bus, self._buffer, _receiver(bus, self._config.interface))
+
+
+def _receiver(bus: can.BusABC, interface: str) -> Receive:
+    if interface == "socketcan":
+        from can.interfaces.socketcan import SocketcanBus  # loaded already; other adapters do not need it
+
+        if isinstance(bus, SocketcanBus):
+            return socketcan.lean_receive(bus)
+    return lambda: bus.recv(0)
 
 
 class _Buffer(can.AsyncBufferedReader):
@@ -134,42 +149,101 @@ class _Buffer(can.AsyncBufferedReader):
     def __init__(self) -> None:
         super().__init__()
         self._failure: Exception | None = None
+        self.overflowed = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.buffer.qsize() >= DRAIN_BUDGET
+
+    def on_message_received(self, msg: can.Message) -> None:
+        if self.buffer.qsize() < QUEUE_LIMIT:
+            self.buffer.put_nowait(msg)
+        else:
+            self.overflowed += 1
 
     def on_error(self, exc: Exception) -> None:
         self._failure = exc
         self.buffer.put_nowait(self._END)
 
     async def __anext__(self) -> can.Message:
-        message = await self.buffer.get()
+        # `get` is a coroutine, which costs; of a batch only the first message has to be waited for.
+        message = await self.buffer.get() if self.buffer.empty() else self.buffer.get_nowait()
         if message is self._END:
             raise BusLost(str(self._failure) or repr(self._failure)) from self._failure
         return message
 
 
 class _GuardedNotifier(can.Notifier):
+    def __init__(self, bus: can.BusABC, buffer: _Buffer, receive: Receive) -> None:
+        self._receive = receive
+        self._buffer = buffer
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._woken_at = 0.0
+        self._busy_wake_ups = 0
+        super().__init__(bus, [buffer], timeout=THREAD_POLL_S, loop=asyncio.get_running_loop())
+
+    def stop(self, timeout: float = 5.0) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        super().stop(timeout)
+
     def _on_message_available(self, bus: can.BusABC) -> None:
+        """The descriptor is ready."""
+        now = time.monotonic()
+        self._busy_wake_ups = self._busy_wake_ups + 1 if now - self._woken_at < BUSY_S else 0
+        self._woken_at = now
+        if self._drain(bus) is not None and self._busy_wake_ups >= BUSY_WAKE_UPS:
+            self._stop_watching(bus)
+            self._poll_later(bus)
+
+    def _poll_later(self, bus: can.BusABC) -> None:
+        assert self._loop is not None
+        self._poll_timer = self._loop.call_later(POLL_S, self._poll, bus)
+
+    def _poll(self, bus: can.BusABC) -> None:
+        count = self._drain(bus)
+        if count is None:
+            return
+        if count > 1:
+            self._poll_later(bus)
+        else:
+            assert self._loop is not None
+            self._busy_wake_ups = 0
+            self._loop.add_reader(bus.fileno(), self._on_message_available, bus)
+
+    def _drain(self, bus: can.BusABC) -> int | None:
+        """How many messages were there; None when the bus is lost."""
+        receive, deliver = self._receive, self._buffer.on_message_received
+        count = 0
         try:
-            for _ in range(DRAIN_BUDGET):
-                message = bus.recv(0)
+            while count < DRAIN_BUDGET and not self._buffer.is_full:
+                message = receive()
                 if message is None:
-                    return
-                self._on_message_received(message)
+                    break
+                deliver(message)
+                count += 1
+                # The first of a wake-up, just arrived, is alone on a sensor's bus; to look for a second would
+                # cost as much as the first. (Adapters with a clock of their own are never this fresh.)
+                if count == 1 and not self._busy_wake_ups and 0 <= time.time() - message.timestamp < FRESH_S:
+                    break
         except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
             self._stop_watching(bus)
-            self._rescue(bus, exc, RESCUE_LIMIT)
+            self._rescue(exc, RESCUE_LIMIT)
+            return None
+        return count
 
-    def _rescue(self, bus: can.BusABC, lost: Exception, limit: int) -> None:
+    def _rescue(self, lost: Exception, limit: int) -> None:
         """A socket tells its error before the frames that came earlier and still wait in it."""
         with contextlib.suppress(Exception):
             for _ in range(min(limit, DRAIN_BUDGET)):
-                message = bus.recv(0)
+                message = self._receive()
                 if message is None:
                     break
-                self._on_message_received(message)
+                self._buffer.on_message_received(message)
             else:
                 if limit > DRAIN_BUDGET:  # it may be ten seconds of the sensor: the clients have their turn
                     assert self._loop is not None
-                    self._loop.call_soon(self._rescue, bus, lost, limit - DRAIN_BUDGET)
+                    self._loop.call_soon(self._rescue, lost, limit - DRAIN_BUDGET)
                     return
         self._on_error(lost)
 
@@ -193,36 +267,11 @@ def open_bus(config: CanConfig) -> can.BusABC:
         # Only our own configuration counts, not what python-can finds in ~/.canrc or the environment.
         bus = can.Bus(channel=config.channel, interface=config.interface, ignore_config=True, **settings)
         if config.interface == "socketcan":
-            _prepare(bus, config.receive_buffer)
+            socketcan.prepare(cast("SocketcanBus", bus), config.receive_buffer)
     # Drivers raise what they like: ImportError, ValueError, TypeError, their own.
     except Exception as exc:
         raise BusUnavailable(_explain(exc, config)) from exc
     return bus
-
-
-def _prepare(bus: can.BusABC, receive_buffer: int) -> None:
-    sock = cast("SocketcanBus", bus).socket
-    # An interface that is down can be opened; the socket then holds the error for the first reader.
-    if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-        bus.shutdown()
-        raise OSError(code, os.strerror(code))
-    _enlarge_buffer(sock, receive_buffer)
-
-
-def _enlarge_buffer(sock: socket.socket, size: int) -> None:
-    """The kernel's default holds 278 frames, half a second of the sensor."""
-    # The kernel doubles what is asked for, and tells the double.
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size // 2)  # needs CAP_NET_ADMIN
-    except OSError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 2)  # up to net.core.rmem_max
-    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    (_log.info if granted >= size - 1 else _log.warning)("receive_buffer", granted=granted, wanted=size)
-
-
-def _drop_counter(sock: socket.socket) -> int:
-    *_, drops = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
-    return int(drops)
 
 
 async def _open_in_thread(config: CanConfig) -> can.BusABC:

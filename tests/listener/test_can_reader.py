@@ -6,7 +6,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest_asyncio
 from can.interfaces.virtual import VirtualBus
 from structlog.testing import capture_logs
 
+from listener import can_reader
 from listener.can_reader import (
     BACK_OFF_FIRST_S,
     BACK_OFF_LIMIT_S,
@@ -48,6 +50,7 @@ class SocketpairBus(can.BusABC):
         first_read_error: Exception | None = None,
     ) -> None:
         self._first_read_error = first_read_error
+        self.stamp: Callable[[], float] = lambda: 0.0
         self.socket, self.wire = socket.socketpair()
         self.socket.setblocking(False)
         self.channel_info = f"socketpair {channel}"
@@ -86,7 +89,8 @@ class SocketpairBus(can.BusABC):
             raise can.CanOperationError("Network is down", errno.ENETDOWN)
         arbitration_id, length, data = CAN_FRAME.unpack(record)
         self.received += 1
-        return can.Message(arbitration_id=arbitration_id, data=data[:length], is_extended_id=False), True
+        message = can.Message(self.stamp(), arbitration_id, data=data[:length], is_extended_id=False)
+        return message, True
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -172,6 +176,19 @@ async def test_messages_come_in_the_order_of_the_bus(reader: CANBusReader, bus: 
         assert await take(reader, 10) == list(range(start, start + 10))
 
 
+async def test_a_message_that_has_just_arrived_costs_one_read(
+    reader: CANBusReader, bus: SocketpairBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(can_reader, "FRESH_S", 60.0)
+    monkeypatch.setattr(bus, "stamp", time.time)
+    reader.open()
+    for number in range(3):
+        bus.carry(range(number, number + 1))
+        assert await take(reader, 1) == [number]
+        await asyncio.sleep(10 * can_reader.BUSY_S)
+    assert (bus.received, bus.empty_reads) == (3, 0)
+
+
 async def test_one_wake_up_reads_everything_that_is_there(reader: CANBusReader, bus: SocketpairBus) -> None:
     bus.carry(range(DRAIN_BUDGET - 1))
     reader.open()
@@ -198,6 +215,78 @@ async def test_a_flood_leaves_the_loop_time_for_its_other_work(
     assert await take(reader, flood) == list(range(flood))
     steps = [now - before for before, now in itertools.pairwise(sorted({0, *seen, flood}))]
     assert steps == [DRAIN_BUDGET, DRAIN_BUDGET, 88]
+
+
+async def test_on_a_busy_bus_a_timer_takes_the_place_of_the_descriptor_until_it_is_quiet(
+    reader: CANBusReader, bus: SocketpairBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(can_reader, "BUSY_S", 60.0)
+    loop = asyncio.get_running_loop()
+    watches: list[str] = []
+    really_add, really_remove = loop.add_reader, loop.remove_reader
+
+    def add_reader(*arguments: Any) -> None:
+        watches.append("descriptor")
+        really_add(*arguments)
+
+    def remove_reader(fd: int) -> bool:
+        watches.append("timer")
+        return really_remove(fd)
+
+    monkeypatch.setattr(loop, "add_reader", add_reader)
+    monkeypatch.setattr(loop, "remove_reader", remove_reader)
+    reader.open()
+    sent = 0
+    while "timer" not in watches:
+        bus.carry(range(sent, sent + 1))
+        assert await take(reader, 1) == [sent]
+        sent += 1
+    assert sent == can_reader.BUSY_WAKE_UPS + 1
+    for _ in range(5):  # busy: each look finds several
+        bus.carry(range(sent, sent + 10))
+        assert await take(reader, 10) == list(range(sent, sent + 10))
+        sent += 10
+    assert watches == ["descriptor", "timer"]
+    async with asyncio.timeout(PATIENCE_S):
+        while watches != ["descriptor", "timer", "descriptor"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+    bus.carry(range(sent, sent + 1))
+    assert await take(reader, 1) == [sent]
+
+
+async def test_a_busy_bus_that_fails_is_lost_and_one_that_is_closed_is_left_alone(
+    reader: CANBusReader, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(can_reader, "BUSY_S", 60.0)
+    for ends in ("cut", "closed"):
+        bus = SocketpairBus()
+        adapter.outcomes.append(bus)
+        reader.open()
+        for number in range(10):
+            bus.carry(range(number, number + 1))
+            assert await take(reader, 1) == [number]
+        bus.carry(range(20))
+        if ends == "cut":
+            bus.cut()
+            numbers, _ = await take_to_the_end(reader)
+            assert numbers == list(range(20))
+        reader.close()
+        await asyncio.sleep(2 * can_reader.POLL_S)
+
+
+async def test_what_nobody_fetches_is_bounded_and_what_does_not_fit_is_counted(
+    reader: CANBusReader, bus: SocketpairBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.open()
+    bus.carry(range(3 * DRAIN_BUDGET))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert bus.received == DRAIN_BUDGET, "the rest waits in the kernel"
+    monkeypatch.setattr(can_reader, "QUEUE_LIMIT", DRAIN_BUDGET + 3)
+    for _ in range(10):  # as from an adapter's thread, which asks nobody
+        reader._buffer.on_message_received(can.Message())
+    assert reader.dropped() == 7
+    assert reader.dropped() == 7
 
 
 async def test_a_receive_error_ends_the_iteration_after_what_came_before_it(

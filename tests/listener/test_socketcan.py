@@ -1,0 +1,118 @@
+"""The lean receive says what python-can's own says: the same records through both, over a datagram socket.
+
+That it is right on a real interface is what tests/vcan proves.
+"""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import can
+import pytest
+from can.interfaces.socketcan import SocketcanBus
+from can.interfaces.socketcan import constants as kernel
+from hypothesis import given
+from hypothesis import strategies as st
+
+from listener.socketcan import lean_receive
+
+CLASSIC = struct.Struct("=IBB2x8s")
+FD = struct.Struct("=IBB2x64s")
+
+
+class PairBus(SocketcanBus):
+    """A SocketcanBus on a socket without CAN; the other end is the wire."""
+
+    def __init__(self) -> None:
+        self.socket, self.wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, kernel.SO_TIMESTAMPNS, 1)
+        self.channel = "can7"
+        self._filters, self._is_filtered = None, False
+        self._bcm_sockets = {}
+        self._is_shutdown = False
+
+    def shutdown(self) -> None:
+        self._is_shutdown = True
+        self.socket.close()
+        self.wire.close()
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[PairBus]:
+    bus = PairBus()
+    yield bus
+    bus.shutdown()
+
+
+def both(bus: PairBus, record: bytes) -> tuple[can.Message, can.Message]:
+    receive = lean_receive(bus)
+    bus.wire.send(record)
+    lean = receive()
+    bus.wire.send(record)
+    stock = bus.recv(0)
+    assert lean is not None
+    assert stock is not None
+    return lean, stock
+
+
+def facts(message: can.Message) -> list[object]:
+    return [
+        getattr(message, name)
+        for name in (
+            "arbitration_id",
+            "is_extended_id",
+            "is_remote_frame",
+            "is_error_frame",
+            "channel",
+            "dlc",
+            "data",
+            "is_fd",
+            "is_rx",
+            "bitrate_switch",
+            "error_state_indicator",
+        )
+    ]
+
+
+@given(
+    can_id=st.integers(0, 2**32 - 1),
+    length=st.integers(0, 8),
+    data=st.binary(min_size=8, max_size=8),
+)
+def test_a_classic_frame_is_the_same_message(bus: PairBus, can_id: int, length: int, data: bytes) -> None:
+    lean, stock = both(bus, CLASSIC.pack(can_id, length, 0, data))
+    assert facts(lean) == facts(stock)
+    assert type(lean) is type(stock)
+
+
+@given(
+    can_id=st.integers(0, 2**32 - 1),
+    length=st.sampled_from([0, 4, 8, 12, 48, 64]),
+    flags=st.integers(0, 3),
+    data=st.binary(min_size=64, max_size=64),
+)
+def test_a_can_fd_frame_is_the_same_message(
+    bus: PairBus, can_id: int, length: int, flags: int, data: bytes
+) -> None:
+    lean, stock = both(bus, FD.pack(can_id, length, flags, data))
+    assert facts(lean) == facts(stock)
+
+
+def test_the_timestamp_is_the_kernels(bus: PairBus) -> None:
+    before = time.time()
+    bus.wire.send(CLASSIC.pack(0x80, 4, 0, bytes(8)))
+    after = time.time()
+    time.sleep(0.02)
+    message = lean_receive(bus)()
+    assert message is not None
+    assert before <= message.timestamp <= after + 0.001
+
+
+def test_nothing_there_is_none_and_a_failed_interface_an_error(bus: PairBus) -> None:
+    assert lean_receive(bus)() is None
+    broken = PairBus()
+    receive = lean_receive(broken)
+    broken.shutdown()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        receive()
