@@ -34,6 +34,7 @@
               pytest-cov
               pytest-timeout
               ruff
+              wsproto
             ]
           );
         in

@@ -27,6 +27,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400, description="above 0 and up to 
 Port = Annotated[int, Meta(ge=0, le=65_535, description="in 0…65535")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="in 1…1000000")]
 Buffer = Annotated[int, Meta(ge=4096, le=2**31 - 1, description="in 4096…2147483647 bytes")]
+Milliseconds = Annotated[float, Meta(ge=0, le=1000, description="in 0…1000 ms")]
 FileSize = Annotated[int, Meta(ge=0, le=2**63 - 1, description="0 or a number of bytes")]
 Bitrate = Annotated[Annotated[int, Meta(ge=1, le=10**7)] | None, Meta(description="in 1…10000000 bit/s")]
 _LEVELS = r"(?i)^(debug|info|warning|error)\Z"
@@ -69,6 +70,11 @@ class WebsocketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_buffer: Buffer = 65_536
     stall_s: Seconds = 2.0
     state_queue: Count = 256
+    coalesce_ms: Milliseconds = 0.0
+    resume_s: Seconds = 60.0
+    resume_bytes: Buffer = 8_388_608
+    max_clients: Count = 1000
+    max_per_address: Count = 1000
     ping_interval_s: Seconds = 20.0
     ping_timeout_s: Seconds = 20.0
 

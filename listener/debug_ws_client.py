@@ -1,24 +1,23 @@
 """`lesdebug`: prints what the listener sends, one message a line, as it came.
 
-Stands alone, so `python listener/debug_ws_client.py` works too. Messages go to stdout, remarks to stderr:
-`lesdebug | jq .payload` stays clean.
+Messages go to stdout, remarks to stderr: `lesdebug | jq .payload` stays clean.
 """
 
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
 import time
 from collections import Counter
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
-RETRY_S = 1.0
+from listener.client import Event, EventClient, Refused
+from listener.subscription import CHANNELS
+
 SUMMARY_S = 1.0
 
 
@@ -30,7 +29,7 @@ class _Summary:
         self._skipped: Counter[str] = Counter()
         self._since = time.monotonic()
 
-    def add(self, message: dict[str, object]) -> None:
+    def add(self, message: Event) -> None:
         payload = message.get("payload")
         payload = payload if isinstance(payload, dict) else {}
         channel = payload.get("channel")
@@ -56,9 +55,8 @@ class _Printer:
         self._left = options.count
         self.summary = _Summary() if options.summary else None
 
-    def take(self, message: str) -> bool:
+    def take(self, message: str, event: Event) -> bool:
         """True when the last message that was asked for has been printed."""
-        event = _parse(message) if self._types or self.summary else {}
         if self._types and event.get("type") not in self._types:
             return False
         if self.summary:
@@ -69,33 +67,11 @@ class _Printer:
         return bool(self._left == 0)
 
 
-def _parse(message: str) -> dict[str, object]:
-    """What is no event, whoever sends it, is one without a type."""
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
-async def _listen(url: str, printer: _Printer) -> None:
-    while True:
-        try:
-            async with connect(url, compression=None, open_timeout=5, close_timeout=1) as connection:
-                _remark(f"Connected to {url}")
-                try:
-                    async for message in connection:
-                        if printer.take(str(message)):
-                            return
-                except asyncio.CancelledError:
-                    await connection.close()  # or the listener would log our Ctrl+C as an error, 1011
-                    raise
-                _remark(f"Disconnected: {connection.close_code} {connection.close_reason}")
-        except ConnectionClosed as exc:
-            _remark(f"Disconnected: {exc}")
-        except (OSError, InvalidHandshake, TimeoutError, EOFError) as exc:
-            _remark(f"Cannot connect to {url}: {exc}")
-        await asyncio.sleep(RETRY_S)
+async def _listen(client: EventClient, printer: _Printer) -> None:
+    async with contextlib.aclosing(client.messages()) as messages:
+        async for message, event in messages:
+            if printer.take(message, event):
+                return
 
 
 async def _summarise(summary: _Summary) -> None:
@@ -112,7 +88,8 @@ async def _run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, main.cancel)
     async with asyncio.TaskGroup() as tasks:
         summary = tasks.create_task(_summarise(printer.summary)) if printer.summary else None
-        await _listen(options.url, printer)
+        client = EventClient(options.url, channel=options.channel, rate=options.rate, tell=_remark)
+        await _listen(client, printer)
         if printer.summary and summary:
             _say(printer.summary.line())
             summary.cancel()
@@ -139,15 +116,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--url", default="ws://localhost:8765", help="default: %(default)s")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="end after N messages")
     parser.add_argument("--type", action="append", metavar="TYPE", help="only this type; may be repeated")
+    parser.add_argument("--channel", choices=CHANNELS, help="leave the other channel out")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="the latest samples, so often a second")
     parser.add_argument("--summary", action="store_true", help="rates, once a second, instead of messages")
     options = parser.parse_args(arguments)
     try:
         parse_uri(options.url)
     except (InvalidURI, ValueError) as exc:  # the latter for what is wrong with host or port
         parser.error(str(exc))
-    # A cancelled main task is Ctrl+C: the ordinary way to end this program.
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_run(options))
+    try:
+        # A cancelled main task is Ctrl+C: the ordinary way to end this program.
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(_run(options))
+    except ExceptionGroup as group:
+        if (refused := group.subgroup(Refused)) is None:
+            raise
+        _remark(f"lesdebug: {refused.exceptions[0]}")
+        return 1
     return 0
 
 

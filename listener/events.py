@@ -17,6 +17,7 @@ SOURCE: Final = "les02"
 
 # Samples may be skipped for a client that cannot keep up; every other type is a state and may not.
 SAMPLES: Final = frozenset({"position_sample", "motion_sample"})
+TYPES: Final = SAMPLES | {"hello", "status", "error", "system", "gap", "ride_start", "ride_end", "result"}
 
 Payload = dict[str, Any]
 
@@ -105,9 +106,15 @@ def system(ts: float, channel: str, state: str, raw: str, source: str = SOURCE, 
 
 
 def gap(
-    ts: float, where: str, skipped: int, first_ts: float, last_ts: float, source: str = SOURCE, **more: Any
+    ts: float,
+    where: str,
+    skipped: int | None,
+    first_ts: float | None,
+    last_ts: float | None,
+    source: str = SOURCE,
+    **more: Any,
 ) -> EventEnvelope:
-    """Told to whom samples were lost for: how many, and between which two moments."""
+    """Told to whom something was lost for: how much and between which two moments, as far as it is known."""
     payload = {"where": where, "skipped": skipped, "first_ts": first_ts, "last_ts": last_ts, **more}
     return EventEnvelope(PROTO, "gap", ts, source, payload)
 
@@ -115,3 +122,8 @@ def gap(
 def hello(ts: float, payload: Mapping[str, Any], source: str = SOURCE) -> EventEnvelope:
     """The first event of every session: who speaks, and the last known state of everything."""
     return EventEnvelope(PROTO, "hello", ts, source, dict(payload))
+
+
+def result(ts: float, command: str, more: Mapping[str, Any], source: str = SOURCE) -> EventEnvelope:
+    """The answer to a command that was done; one that was not is an `error`."""
+    return EventEnvelope(PROTO, "result", ts, source, {"command": command, **more})

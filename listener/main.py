@@ -5,7 +5,9 @@ Exit codes: 0 after SIGINT or SIGTERM; 1 when the bus or the port cannot be had,
 """
 
 import asyncio
+import gc
 import os
+import resource
 import signal
 import sys
 import time
@@ -25,6 +27,8 @@ from listener.websocket_server import Answer, PortUnavailable, WebSocketEventSer
 _log = structlog.get_logger(__name__)
 
 STOP_S = 5.0
+# Log file, bus, event loop, connections that are only being let in.
+OWN_FILES = 200
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
 
@@ -59,6 +63,9 @@ class Daemon:
                 ]
                 if self._loaded.demo:
                     parts.append(tasks.create_task(self._demo(), name="simulate the sensor"))
+                # What lives until the end need not be looked at by every garbage collection.
+                gc.collect()
+                gc.freeze()
                 _log.info("listener_started", version=__version__, bus=self._bus_name)
                 systemd.ready(f"reading {self._bus_name}")
                 await stop.wait()
@@ -163,6 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         logs.configure(loaded.config.logging)
     except config.ConfigError as exc:
         return _complain(str(exc), EXIT_CONFIG)
+    _allow_files(loaded.config.websocket.max_clients)
     try:
         asyncio.run(Daemon(loaded).run())
         logs.flush()
@@ -174,6 +182,21 @@ def main(arguments: list[str] | None = None) -> int:
         _log.critical("listener_failed", exc_info=exc)
         return _complain(f"stopped by an error: {type(cause).__name__}: {cause}", EXIT_FAILED)
     return 0
+
+
+def _allow_files(clients: int) -> None:
+    """A descriptor for each client: the usual limit is 1024, and only we know that it should be more."""
+    wanted = clients + OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    except (OSError, ValueError):
+        reachable = soft
+    if reachable < wanted:
+        _log.warning("too_few_files", max_clients=clients, limit=reachable)
 
 
 def _complain(text: str, code: int) -> int:

@@ -25,3 +25,21 @@ class Throttle:
             return None
         self._said[key] = (now, 0)
         return suppressed
+
+
+class TokenBucket:
+    """So many a second, and so many at once after a pause."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = self._tokens = burst
+        self._filled_at = -math.inf
+        self.is_dry = False
+
+    def take(self, now: float) -> bool:
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        self.is_dry = self._tokens < 1
+        if not self.is_dry:
+            self._tokens -= 1
+        return not self.is_dry

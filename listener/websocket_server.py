@@ -1,28 +1,19 @@
-"""Fans events out to WebSocket clients on one port, and answers /healthz and /metrics there.
+"""WebSocket clients and plain HTTP on one port: who may come in, and what they may say. `fanout` sends.
 
-Rules that keep one client from harming the others or the process:
-1. An event is encoded and framed once; the same bytes go to every client's transport. (Server frames are
-   not masked, and no compression is negotiated.) Nothing here ever awaits a client.
-2. A client whose write buffer would exceed `write_buffer` is *lagging*: samples are skipped for it and
-   counted, states wait in its queue. `SO_SNDBUF` is bounded alike, or the kernel alone would keep a
-   minute of stale samples.
-3. When the buffer has drained to half, the client is told what it missed (`gap`), gets its states and
-   lives on. More states than `state_queue`: closed with 1013. Lagging for `stall_s`: aborted, since a
-   close frame would not reach it any more.
-4. Lagging clients are aborted before the server closes, or the closing handshake would wait for them.
-
-`connection.transport` is not documented by websockets; tests hold it to what is used here.
+What comes in is small, bounded and validated; a bad message is answered with an `error`, and the session
+goes on. A browser may connect only from a page of our own host or of a configured origin.
 """
 
 import asyncio
 import contextlib
 import errno
 import http
+import ipaddress
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -30,30 +21,31 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 
 from listener import events
 from listener.config import WebsocketConfig
-from listener.events import SAMPLES, EventEnvelope
-from listener.throttle import Throttle
+from listener.events import EventEnvelope
+from listener.fanout import Fanout
+from listener.outbound import Client, address_of
+from listener.subscription import Resume, Subscription, SubscriptionError, from_command, parse_query
+from listener.throttle import TokenBucket
 
 _log = structlog.get_logger(__name__)
 
-LAG_CHECK_S = 0.05
-CLOSE_S = 1.0
+CLOSE_S = 0.5
 # Shorter than the daemon's own deadline: a connection left idle by a browser must not outlast it.
 OPEN_S = 3.0
 INBOUND_MAX_BYTES = 64 * 1024
-FAILURE_LOG_S = 10.0
+# Messages a second that one client may send, and how many at once.
+INBOUND_RATE = 20.0
+INBOUND_BURST = 50.0
+# Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
+UNACKNOWLEDGED_S = 30
 
-_COUNTED = (
-    "events",
-    "samples_skipped",
-    "clients_aborted",
-    "clients_overflowed",
-    "messages_received",
-    "encoding_failures",
-)
+# What local name servers append to a computer's name; nobody can register these on the internet.
+LOCAL_ENDINGS = (".local", ".lan", ".home", ".internal", ".home.arpa", ".fritz.box", ".localdomain")
+
+_COUNTED = ("clients_refused", "messages_received", "messages_refused")
 
 # An answer to a plain HTTP request: status, content type, body.
 Answer = tuple[int, str, bytes]
@@ -70,45 +62,14 @@ class _Inbound(msgspec.Struct):
     id: str | int | None = None
 
 
-class _Client:
-    """The way out to one connection, bounded."""
+class _Subscribe(msgspec.Struct, forbid_unknown_fields=True, tag="command:subscribe"):
+    """The parameters of the address, anew; what is left out is the default again."""
 
-    def __init__(self, connection: ServerConnection, write_buffer: int) -> None:
-        self.connection = connection
-        self.write_buffer = write_buffer
-        self.states: deque[bytes] = deque()
-        self.lagging_since: float | None = None
-        self.skipped = 0
-        self.first_ts = self.last_ts = 0.0
-
-    def send(self, frame: bytes) -> bool:
-        """False when there is no room. To a connection that is closing nothing may be written."""
-        if self.connection.protocol.state is not State.OPEN:
-            return True
-        held = self.connection.transport.get_write_buffer_size()
-        if held and held + len(frame) > self.write_buffer:
-            return False
-        self.connection.transport.write(frame)
-        return True
-
-    def skip(self, ts: float) -> None:
-        if not self.skipped:
-            self.first_ts = ts
-        self.last_ts = ts
-        self.skipped += 1
-
-    def catch_up(self) -> bool:
-        """Sends what waits as far as there is room; True when nothing waits any more."""
-        if self.connection.transport.get_write_buffer_size() > self.write_buffer // 2:
-            return False
-        if self.skipped:
-            gap = events.gap(time.time(), "client", self.skipped, self.first_ts, self.last_ts)
-            if not self.send(text_frame(events.encode(gap))):
-                return False
-            self.skipped = 0
-        while self.states and self.send(self.states[0]):
-            self.states.popleft()
-        return not self.states
+    types: list[str] | None = None
+    channel: str | None = None
+    rate: float | None = None
+    seq: bool = False
+    id: str | int | None = None
 
 
 class WebSocketEventServer:
@@ -121,18 +82,22 @@ class WebSocketEventServer:
         self._config = config
         self._hello = hello
         self._pages = pages
+        own = socket.gethostname().lower().partition(".")[0]
+        self._names = {"localhost", config.host.lower(), own, *(own + end for end in LOCAL_ENDINGS)}
         self._server: Server | None = None
-        # A tuple, replaced on change: clients come and go while an event is being sent.
-        self._clients: tuple[_Client, ...] = ()
-        self._laggards: set[_Client] = set()
-        self._lag_timer: asyncio.TimerHandle | None = None
-        self._closing: set[asyncio.Task[None]] = set()
-        self._failures = Throttle(FAILURE_LOG_S)
-        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
+        self._fanout = Fanout(config)
+        self._sessions: set[ServerConnection] = set()
+        self._connections: Counter[str] = Counter()  # per address
+        self.broadcast = self._fanout.publish
+        self._counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     @property
     def clients(self) -> int:
-        return len(self._clients)
+        return self._fanout.clients
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter({"events": self._fanout.head, **self._fanout.counts, **self._counts})
 
     @property
     def port(self) -> int:
@@ -157,28 +122,16 @@ class WebSocketEventServer:
     async def stop(self) -> None:
         if self._server is None:
             return
-        for client in self._laggards:
-            client.connection.transport.abort()
+        self._fanout.stop()
         self._server.close(code=1001, reason="server is stopping")
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._server.wait_closed()
         except TimeoutError:
             # Within its bound, and yet so full that websockets waits for room before its own deadline runs.
-            for client in self._clients:
-                client.connection.transport.abort()
+            for connection in tuple(self._sessions):
+                connection.transport.abort()
             await self._server.wait_closed()
-
-    def broadcast(self, event: EventEnvelope) -> None:
-        try:
-            frame = text_frame(events.encode(event))
-        except Exception:  # noqa: BLE001 - whatever a payload holds, only this event is lost
-            self._encoding_failed(event)
-            return
-        self.counts["events"] += 1
-        for client in self._clients:
-            if client.lagging_since is not None or not client.send(frame):
-                self._hold(client, event, frame)
 
     async def _listen(self, family: socket.AddressFamily) -> Server:
         return await serve(
@@ -197,111 +150,89 @@ class WebSocketEventServer:
         )
 
     async def _session(self, connection: ServerConnection) -> None:
-        connection.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer
-        )
-        client = _Client(connection, self._config.write_buffer)
-        self._send(client, self._hello())
-        self._clients += (client,)
-        _log.info("client_connected", address=_address(connection), total=self.clients)
+        address = connection.remote_address
+        host = str(address[0]) if address else "gone"
+        # Asked again: since the handshake was let in others may have come.
+        if refusal := self._full(host):
+            await connection.close(1013, refusal)
+            return
+        assert connection.request is not None
+        subscription, resume = parse_query(_query(connection.request))
+        client = self._welcome(connection, subscription, resume)
+        self._sessions.add(connection)
+        self._connections[host] += 1
+        _log.info("client_connected", address=address_of(connection), total=self.clients)
+        bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
         try:
             # Abnormal ends are as ordinary as normal ones: a tablet goes out of range.
             with contextlib.suppress(ConnectionClosed):
                 async for message in connection:
-                    self._receive(client, message)
+                    self._counts["messages_received"] += 1
+                    was_dry = bucket.is_dry
+                    if bucket.take(time.monotonic()):
+                        self._receive(client, message)
+                        continue
+                    self._counts["messages_refused"] += 1
+                    if not was_dry:  # one answer, or the flood would be answered with another
+                        self._answer_error(client, "too_many_messages", f"{INBOUND_RATE:g} a second")
         finally:
-            self._clients = tuple(c for c in self._clients if c is not client)
-            self._laggards.discard(client)
+            self._fanout.forget(client)
+            self._sessions.discard(connection)
+            self._connections -= Counter({host: 1})
             _log.info(
                 "client_disconnected",
-                address=_address(connection),
+                address=address_of(connection),
                 code=connection.close_code,
                 total=self.clients,
             )
 
-    def _receive(self, client: _Client, message: str | bytes) -> None:
-        self.counts["messages_received"] += 1
+    def _welcome(
+        self, connection: ServerConnection, subscription: Subscription, resume: Resume | None
+    ) -> Client:
+        sock = connection.transport.get_extra_info("socket")
+        # The kernel alone would keep a minute of stale samples for who does not read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
+        client = Client(connection, self._config.write_buffer)
+        self._fanout.join(client, subscription)
+        hello = self._hello()
+        hello.payload["seq"] = self._fanout.head
+        self._fanout.send(client, hello)
+        if resume is not None:
+            self._fanout.resume(client, resume.epoch == hello.payload.get("epoch"), resume.seq)
+        return client
+
+    def _receive(self, client: Client, message: str | bytes) -> None:
+        subscription = None
         try:
             inbound = msgspec.json.decode(message, type=_Inbound)
+            if inbound.type == "command:subscribe":
+                wanted = msgspec.json.decode(message, type=_Subscribe)
+                subscription = from_command(wanted.types, wanted.channel, wanted.rate, wanted.seq)
         # RecursionError: JSON may be nested deeper than Python's stack; UnicodeDecodeError is a ValueError.
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-            code, details = "bad_message", {"reason": str(exc)}
-        else:
-            code = "unknown_command"
-            details = {"reason": f"no such command: {inbound.type[:64]}"}
-            if inbound.id is not None:
-                details["id"] = str(inbound.id)[:64]
-        self._send(client, events.error(time.time(), "system", code, details))
+            self._answer_error(client, "bad_message", str(exc))
+            return
+        if subscription is None:
+            reason = f"no such command: {inbound.type[:64]}"
+            self._answer_error(client, "unknown_command", reason, inbound.id)
+            return
+        self._fanout.join(client, subscription)
+        more = {} if inbound.id is None else {"id": inbound.id}
+        more["seq"] = self._fanout.head
+        self._fanout.send(client, events.result(time.time(), "subscribe", more))
 
-    def _send(self, client: _Client, event: EventEnvelope) -> None:
-        frame = text_frame(events.encode(event))
-        if client.lagging_since is not None or not client.send(frame):
-            self._hold(client, event, frame)
+    def _answer_error(self, client: Client, code: str, reason: str, given: str | int | None = None) -> None:
+        details = {"reason": reason}
+        if given is not None:
+            details["id"] = str(given)[:64]
+        self._fanout.send(client, events.error(time.time(), "system", code, details))
 
-    def _hold(self, client: _Client, event: EventEnvelope, frame: bytes) -> None:
-        """The client has no room: skip a sample, keep a state, give up on who needs too many."""
-        if client.lagging_since is None:
-            client.lagging_since = time.monotonic()
-            self._laggards.add(client)
-            if self._lag_timer is None:
-                self._watch_laggards()
-        if event.type in SAMPLES:
-            client.skip(event.ts)
-            self.counts["samples_skipped"] += 1
-        elif len(client.states) < self._config.state_queue:
-            client.states.append(frame)
-        elif client in self._clients and client.connection.protocol.state is State.OPEN:
-            self._refuse(client)
-
-    def _watch_laggards(self) -> None:
-        self._lag_timer = asyncio.get_running_loop().call_later(LAG_CHECK_S, self._check_laggards)
-
-    def _check_laggards(self) -> None:
-        now = time.monotonic()
-        for client in tuple(self._laggards):
-            assert client.lagging_since is not None
-            # One that is closing stays under watch: its close frame waits behind a full buffer.
-            if client.connection.protocol.state is State.OPEN and client.catch_up():
-                client.lagging_since = None
-                self._laggards.discard(client)
-            elif now - client.lagging_since > self._config.stall_s:
-                self._abort(client, "stalled")
-        self._lag_timer = None
-        if self._laggards:
-            self._watch_laggards()
-
-    def _abort(self, client: _Client, reason: str) -> None:
-        self.counts["clients_aborted"] += 1
-        self._laggards.discard(client)
-        address = _address(client.connection)
-        _log.warning("client_aborted", address=address, reason=reason, skipped=client.skipped)
-        client.connection.transport.abort()
-
-    def _refuse(self, client: _Client) -> None:
-        """Closes with 1013, *try again later*; `_check_laggards` aborts whom this does not reach."""
-        self.counts["clients_overflowed"] += 1
-        _log.warning("client_overflowed", address=_address(client.connection), states=len(client.states))
-        self._clients = tuple(c for c in self._clients if c is not client)
-        task = asyncio.create_task(
-            client.connection.close(1013, "too many events are waiting for this client"),
-            name="close overflowed client",
-        )
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    def _encoding_failed(self, event: EventEnvelope) -> None:
-        self.counts["encoding_failures"] += 1
-        suppressed = self._failures.admit(event.type, time.monotonic())
-        if suppressed is not None:
-            _log.exception("event_not_serialisable", type=event.type, suppressed=suppressed)
-
-    def _http(self, _connection: ServerConnection, request: Request) -> Response | None:
+    def _http(self, connection: ServerConnection, request: Request) -> Response | None:
         """None lets the WebSocket handshake go on; everything else is answered here."""
         path = request.path.partition("?")[0]
         if path == "/" and "websocket" in _header(request, "Upgrade").lower():
-            if self._foreign_origin(request):
-                return _response(403, "text/plain", b"This origin is not allowed; see [websocket] origins.\n")
-            return None
+            return self._handshake(connection, request)
         if request.method not in {"GET", "HEAD"}:
             return _response(405, "text/plain", b"Only GET is answered here.\n")
         response = _response(*self._pages.get(path, _nothing_here)())
@@ -309,23 +240,44 @@ class WebSocketEventServer:
             response.body = b""  # the headers stay those of GET
         return response
 
+    def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._foreign_origin(request):
+            return _response(403, "text/plain", b"This origin is not allowed; see [websocket] origins.\n")
+        try:
+            parse_query(_query(request))
+        except SubscriptionError as exc:
+            return _response(400, "text/plain", f"{exc}\n".encode())
+        address = connection.remote_address
+        if refusal := self._full(str(address[0]) if address else "gone"):
+            self._counts["clients_refused"] += 1
+            return _response(503, "text/plain", f"{refusal}\n".encode())
+        return None
+
+    def _full(self, host: str) -> str | None:
+        if self.clients >= self._config.max_clients:
+            return f"{self.clients} clients are connected, more are not allowed; see [websocket] max_clients."
+        if self._connections[host] >= self._config.max_per_address:
+            return f"{host} has too many connections; see [websocket] max_per_address."
+        return None
+
     def _foreign_origin(self, request: Request) -> bool:
-        """Browsers send an Origin: another site's page must not read the bench through its visitor."""
+        """Browsers send an Origin: another site's page must not read the bench through its visitor.
+
+        Nor may one whose own name was made to point here (DNS rebinding): the name must be ours.
+        """
         origin = _header(request, "Origin")
-        same = origin.partition("://")[2].lower() == _header(request, "Host").lower()
-        return bool(origin) and not same and origin not in self._config.origins
+        if not origin or origin in self._config.origins:
+            return False
+        host = _header(request, "Host").lower()
+        return origin.partition("://")[2].lower() != host or not self._is_ours(host)
 
-
-def text_frame(payload: bytes) -> bytes:
-    """One complete, final, unmasked text frame (RFC 6455, 5.2)."""
-    length = len(payload)
-    if length < 126:
-        header = bytes((0x81, length))
-    elif length < 65536:
-        header = b"\x81\x7e" + length.to_bytes(2, "big")
-    else:
-        header = b"\x81\x7f" + length.to_bytes(8, "big")
-    return header + payload
+    def _is_ours(self, host: str) -> bool:
+        name = ""
+        with contextlib.suppress(ValueError):
+            name = urlsplit(f"//{host}").hostname or ""
+            ipaddress.ip_address(name)
+            return True  # no name, so nobody can have pointed it here
+        return name in self._names
 
 
 def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
@@ -336,6 +288,10 @@ def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
 
 def _nothing_here() -> Answer:
     return 404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n"
+
+
+def _query(request: Request) -> str:
+    return request.path.partition("?")[2]
 
 
 def _header(request: Request, name: str) -> str:
@@ -352,8 +308,3 @@ def _response(status: int, content_type: str, body: bytes) -> Response:
         }
     )
     return Response(status, http.HTTPStatus(status).phrase, headers, body)
-
-
-def _address(connection: ServerConnection) -> Any:
-    address = connection.remote_address
-    return f"{address[0]}:{address[1]}" if address else "gone"

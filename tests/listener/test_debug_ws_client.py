@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection as Connection
 from websockets.asyncio.server import serve as serve_async
 from websockets.sync.server import Server, ServerConnection, serve
 
-from listener import debug_ws_client
+from listener import client, debug_ws_client
 from listener.debug_ws_client import main
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def sender() -> Iterator[Callable[..., Sender]]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debug_ws_client, "RETRY_S", 0.05)
+    monkeypatch.setattr(client, "BACK_OFF_FIRST_S", 0.05)
 
 
 @pytest.fixture
@@ -287,7 +287,8 @@ async def test_a_session_that_ends_without_a_close_frame_is_told(
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         options = argparse.Namespace(type=None, count=2, summary=False)
         async with asyncio.timeout(PATIENCE_S):
-            await debug_ws_client._listen(url, debug_ws_client._Printer(options))
+            stream = client.EventClient(url, tell=debug_ws_client._remark)
+            await debug_ws_client._listen(stream, debug_ws_client._Printer(options))
     captured = capsys.readouterr()
     assert EVENTS[0] in captured.out.splitlines()
     assert any(line.startswith("Disconnected: ") for line in captured.err.splitlines())

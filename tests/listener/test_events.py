@@ -65,7 +65,13 @@ TABLE: list[tuple[str, EventEnvelope, dict[str, Any]]] = [
         events.gap(TS, "client", 7, 1.0, 2.0),
         {"where": "client", "skipped": 7, "first_ts": 1.0, "last_ts": 2.0},
     ),
+    (
+        "gap",
+        events.gap(TS, "resume", None, None, None, first_seq=None),
+        {"where": "resume", "skipped": None, "first_ts": None, "last_ts": None, "first_seq": None},
+    ),
     ("hello", events.hello(TS, {"version": "0.1.0"}), {"version": "0.1.0"}),
+    ("result", events.result(TS, "subscribe", {"id": 7}), {"command": "subscribe", "id": 7}),
 ]
 
 # All of Unicode is slow to generate; these are the corners: escapes, the BMP's edge, beyond it.
@@ -140,6 +146,10 @@ def test_a_number_that_json_has_no_word_for_becomes_null(value: float) -> None:
 def test_only_samples_may_be_skipped() -> None:
     assert {type_ for type_, _, _ in TABLE if type_ in events.SAMPLES} == events.SAMPLES
     assert {"position_sample", "motion_sample"} == events.SAMPLES
+
+
+def test_every_type_can_be_asked_for() -> None:
+    assert {type_ for type_, _, _ in TABLE} == events.TYPES
 
 
 def test_an_event_keeps_what_it_was_given_when_the_giver_changes_its_mind() -> None:

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import can
 import pytest
+import structlog
 from websockets.asyncio.client import connect
 
 from listener import __version__, config, main, systemd, websocket_server
@@ -344,3 +346,36 @@ def test_a_host_that_no_name_server_could_know_is_one_line_and_exit_1(
     assert main.main(["--demo", "--host", "a" * 70, "--port", "0"]) == 1
     (line,) = plain(capsys.readouterr().err)
     assert line.startswith("leslisten: cannot listen on aaa")
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "clients", "then", "told"),
+    [
+        (1024, 524_288, 1000, 1200, False),
+        (1024, resource.RLIM_INFINITY, 5000, 5200, False),
+        (4096, 4096, 1000, None, False),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 1000, None, False),
+        (256, 1024, 1000, 1024, True),
+    ],
+)
+def test_there_is_a_descriptor_for_every_client_or_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, clients: int, then: int | None, told: bool
+) -> None:
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    with structlog.testing.capture_logs() as logs:
+        main._allow_files(clients)
+    assert limits == ([] if then is None else [(then, hard)])
+    assert [line["event"] for line in logs] == (["too_few_files"] if told else [])
+
+
+def test_a_limit_that_may_not_be_raised_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    with structlog.testing.capture_logs() as logs:
+        main._allow_files(1000)
+    assert logs[0]["limit"] == 1024

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.throttle import Throttle
+from listener.throttle import Throttle, TokenBucket
 
 times = st.floats(0, 1e9)
 
@@ -55,3 +55,19 @@ def test_nothing_is_lost_in_the_count_and_nothing_said_too_soon(steps: list[tupl
             assert key not in said_at or now - said_at[key] >= 1.0
             said_at[key] = now
     assert told + unsaid == len(steps)
+
+
+def test_a_bucket_allows_so_many_at_once_and_so_many_a_second_after_that() -> None:
+    bucket = TokenBucket(20.0, 50.0)
+    assert [bucket.take(100.0) for _ in range(60)] == [True] * 50 + [False] * 10
+    assert [bucket.take(100.125) for _ in range(3)] == [True, True, False]
+    assert [bucket.take(1000.0) for _ in range(51)] == [True] * 50 + [False]
+
+
+def test_a_bucket_knows_when_it_has_run_dry() -> None:
+    bucket = TokenBucket(1.0, 1.0)
+    seen = [bucket.is_dry]
+    for now in (0.0, 0.0, 1.0):
+        bucket.take(now)
+        seen.append(bucket.is_dry)
+    assert seen == [False, False, True, False]

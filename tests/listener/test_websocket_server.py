@@ -22,7 +22,8 @@ from websockets.uri import parse_uri
 from listener import events, websocket_server
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
-from listener.websocket_server import CLOSE_S, PortUnavailable, WebSocketEventServer, text_frame
+from listener.outbound import Client, text_frame
+from listener.websocket_server import CLOSE_S, PortUnavailable, WebSocketEventServer
 
 PATIENCE_S = 10.0
 HELLO = events.hello(1.0, {"version": "test"})
@@ -121,8 +122,18 @@ async def reluctant(server: WebSocketEventServer) -> AsyncIterator[Reluctant]:
         yield client
 
 
+def tell(server: WebSocketEventServer, event: EventEnvelope) -> None:
+    """Alone: not joined with its neighbours, so that what has room and what has not is exact."""
+    server.broadcast(event)
+    server._fanout.flush()
+
+
+def joined(server: WebSocketEventServer) -> list[Client]:
+    return [client for group in server._fanout._groups.values() for client in group.clients]
+
+
 def held_for(server: WebSocketEventServer) -> int:
-    (client,) = server._clients
+    (client,) = joined(server)
     return client.connection.transport.get_write_buffer_size()
 
 
@@ -138,7 +149,7 @@ def fill(server: WebSocketEventServer, *, skip: int = 1) -> tuple[int, int]:
     before = server.counts["samples_skipped"]
     number = 0
     while server.counts["samples_skipped"] - before < skip:
-        server.broadcast(sample(number))
+        tell(server, sample(number))
         number += 1
         assert number < 200_000
     return number - skip, number
@@ -171,7 +182,7 @@ async def test_hello_comes_first_and_every_event_as_it_was_encoded(start: Start)
             assert await client.recv(decode=False) == events.encode(HELLO)
         assert server.clients == 2
         for event in sent:
-            server.broadcast(event)
+            tell(server, event)
         for client in (one, another):
             assert [await client.recv(decode=False) for _ in sent] == [events.encode(e) for e in sent]
     await until(lambda: server.clients == 0)
@@ -205,8 +216,8 @@ async def test_payload_that_is_not_json_costs_that_event_only(
     async with client_of(server) as client:
         await receive(client)
         for payload in ({"code": object()}, {"details": "\ud800"}):
-            server.broadcast(EventEnvelope(1, "error", 1.0, "les02", payload))
-        server.broadcast(sample(7))
+            tell(server, EventEnvelope(1, "error", 1.0, "les02", payload))
+        tell(server, sample(7))
         assert (await receive(client))["payload"]["position_raw"] == 7
     failures = [entry for entry in logged if entry["event"] == "event_not_serialisable"]
     assert [(entry["type"], entry["exc_info"]) for entry in failures] == [("error", True)]
@@ -216,7 +227,7 @@ async def test_payload_that_is_not_json_costs_that_event_only(
 
 async def test_without_clients_an_event_is_counted_and_gone(start: Start) -> None:
     server = await start()
-    server.broadcast(sample(1))
+    tell(server, sample(1))
     assert (server.clients, server.counts["events"], server.counts["samples_skipped"]) == (0, 1, 0)
 
 
@@ -228,7 +239,7 @@ async def test_client_that_is_closing_gets_nothing_more_and_disturbs_nobody(star
         closing = asyncio.create_task(leaves.close(), name="leave")
         number = 0
         while not closing.done():
-            server.broadcast(sample(number))
+            tell(server, sample(number))
             number += 1
             await asyncio.sleep(0)
         got = [(await receive(stays))["payload"]["position_raw"] for _ in range(number)]
@@ -246,10 +257,10 @@ async def test_client_that_pauses_is_told_what_it_missed_and_lives_on(start: Sta
         sent, made = fill(server, skip=500)
         states = [events.status(float(number), "system", f"state {number}") for number in range(200)]
         for state in states:
-            server.broadcast(state)
+            tell(server, state)
         assert 0 < held_for(server) <= 8192
         assert server.counts["samples_skipped"] == 500
-        server.broadcast(sample(made))  # after states, and yet in the same gap
+        tell(server, sample(made))  # after states, and yet in the same gap
 
         got = [await client.event() for _ in range(sent)]
         assert [event["payload"]["position_raw"] for event in got] == list(range(sent))
@@ -260,11 +271,13 @@ async def test_client_that_pauses_is_told_what_it_missed_and_lives_on(start: Sta
             "skipped": 501,
             "first_ts": float(sent),
             "last_ts": float(made),
+            "first_seq": sent + 1,
+            "last_seq": made + 201,
         }
         assert abs(gap["ts"] - time.time()) < PATIENCE_S
         assert [await client.event() for _ in states] == [state.to_dict() for state in states]
 
-        server.broadcast(sample(made + 1))
+        tell(server, sample(made + 1))
         assert (await client.event())["payload"]["position_raw"] == made + 1
         assert held_for(server) == 0
         assert server.counts["samples_skipped"] == 501
@@ -287,10 +300,10 @@ async def test_states_alone_are_kept_without_a_gap(start: Start) -> None:
     server = await start(write_buffer=4096, stall_s=60)
     async with reluctant(server) as client:
         number = 0
-        while not server._laggards:
-            server.broadcast(events.status(float(number), "system", "receiving"))
+        while not server._fanout._held:
+            tell(server, events.status(float(number), "system", "receiving"))
             number += 1
-        server.broadcast(events.status(float(number), "system", "no_data"))
+        tell(server, events.status(float(number), "system", "no_data"))
         got = [await client.event() for _ in range(number + 1)]
         assert [event["ts"] for event in got] == [float(each) for each in range(number + 1)]
         assert got[-1]["payload"]["state"] == "no_data"
@@ -299,13 +312,13 @@ async def test_states_alone_are_kept_without_a_gap(start: Start) -> None:
 async def test_write_buffer_never_grows_over_its_bound(start: Start) -> None:
     server = await start(write_buffer=4096, stall_s=60)
     async with reluctant(server):
-        (client,) = server._clients
+        (client,) = joined(server)
         kernel = client.connection.transport.get_extra_info("socket")
         # Linux doubles what it is asked for, to have room for its own book-keeping.
         assert kernel.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 4608
         highest = 0
         for number in range(5000):
-            server.broadcast(sample(number))
+            tell(server, sample(number))
             highest = max(highest, held_for(server))
             if number % 500 == 0:
                 await asyncio.sleep(0)
@@ -316,8 +329,8 @@ async def test_single_event_larger_than_the_bound_still_gets_through(start: Star
     server = await start(write_buffer=4096, stall_s=60)
     async with client_of(server, max_size=None) as client:
         await receive(client)
-        server.broadcast(events.status(1.0, "system", "x" * 3_000_000))
-        server.broadcast(events.status(2.0, "system", "after it"))
+        tell(server, events.status(1.0, "system", "x" * 3_000_000))
+        tell(server, events.status(2.0, "system", "after it"))
         assert len((await receive(client))["payload"]["state"]) == 3_000_000
         assert (await receive(client))["payload"]["state"] == "after it"
 
@@ -328,7 +341,7 @@ async def test_too_many_states_close_the_client_with_1013(start: Start, logged: 
         await receive(other)
         sent, _ = fill(server)
         for number in range(6):
-            server.broadcast(events.status(float(number), "system", "locked"))
+            tell(server, events.status(float(number), "system", "locked"))
         assert server.counts["clients_overflowed"] == 1
         assert server.clients == 1
         frames = [await client.frame() for _ in range(sent + 1)]
@@ -345,10 +358,10 @@ async def test_overflowed_client_that_the_close_frame_does_not_reach_is_aborted(
     async with reluctant(server):
         fill(server)
         for number in range(3):
-            server.broadcast(events.status(float(number), "system", "locked"))
+            tell(server, events.status(float(number), "system", "locked"))
         await until(lambda: server.counts["clients_aborted"])
         assert server.counts["clients_overflowed"] == 1
-        await until(lambda: not server._closing and not server._laggards)
+        await until(lambda: not server._fanout._closing and not server._fanout._held)
 
 
 async def test_stalled_client_is_aborted_and_the_others_miss_nothing(
@@ -360,7 +373,7 @@ async def test_stalled_client_is_aborted_and_the_others_miss_nothing(
         began = time.monotonic()
         number = 0
         while not server.counts["clients_aborted"]:
-            server.broadcast(sample(number))
+            tell(server, sample(number))
             assert (await receive(reads))["payload"]["position_raw"] == number
             number += 1
             assert time.monotonic() - began < PATIENCE_S
@@ -379,9 +392,9 @@ async def test_stop_waits_for_nobody_who_does_not_read(start: Start) -> None:
     async with client_of(server) as reads, reluctant(server):
         await receive(reads)
         for number in range(100):
-            server.broadcast(events.status(float(number), "system", "x" * 8000))
+            tell(server, events.status(float(number), "system", "x" * 8000))
             await receive(reads)
-        assert server._laggards
+        assert server._fanout._held
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_S):
             await server.stop()
@@ -396,8 +409,8 @@ async def test_stop_is_short_for_a_client_that_hangs_within_its_bound(start: Sta
     server = await start(write_buffer=65536, stall_s=60)
     async with reluctant(server):
         while held_for(server) < held:
-            server.broadcast(events.status(1.0, "system", "x" * 1000))
-        assert not server._laggards
+            tell(server, events.status(1.0, "system", "x" * 1000))
+        assert not server._fanout._held
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_S):
             await server.stop()
@@ -477,7 +490,7 @@ async def test_nonsense_is_answered_to_its_sender_alone(start: Start, message: s
         assert (answer["type"], answer["payload"]["channel"]) == ("error", "system")
         assert answer["payload"]["code"] == "bad_message"
         assert answer["payload"]["details"]["reason"]
-        server.broadcast(sample(1))
+        tell(server, sample(1))
         for client in (sender, other):
             assert (await receive(client))["type"] == "position_sample"
     assert server.counts["messages_received"] == 1
@@ -517,7 +530,7 @@ async def test_message_over_64_kib_closes_with_1009(start: Start) -> None:
         with pytest.raises(ConnectionClosed):
             await receive(client)
         assert client.close_code == 1009
-        server.broadcast(sample(1))
+        tell(server, sample(1))
         assert (await receive(other))["type"] == "position_sample"
 
 
@@ -570,6 +583,40 @@ async def test_pages_of_other_sites_may_not_connect(start: Start, origin: str | 
     assert server.counts["messages_received"] == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "welcome"),
+    [
+        ("localhost", True),
+        ("127.0.0.1:8765", True),
+        ("192.0.2.7:8765", True),
+        ("[2001:db8::1]:8765", True),
+        ("bench:8765", True),
+        ("BENCH.local:8765", True),
+        ("bench.fritz.box", True),
+        ("bench.evil.example:8765", False),
+        ("evil.example:8765", False),
+        ("[", False),
+        ("", False),
+    ],
+)
+async def test_a_page_whose_name_was_made_to_point_here_may_not_connect(
+    start: Start, monkeypatch: pytest.MonkeyPatch, host: str, welcome: bool
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "Bench.company.example")
+    server = await start()
+    request = (
+        f"GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request.encode())
+    answer = await reader.readuntil(b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 101 " if welcome else b"HTTP/1.1 403 ")
+    writer.close()
+    await writer.wait_closed()
+
+
 # HTTP
 
 
@@ -592,7 +639,7 @@ async def ask(server: WebSocketEventServer, request: str) -> tuple[int, dict[str
     ("path", "status", "content_type", "body"),
     [
         ("/", 200, "text/plain; charset=utf-8", b"front page\n"),
-        ("/?from=bench", 200, "text/plain; charset=utf-8", b"front page\n"),
+        ("/?seq=0", 200, "text/plain; charset=utf-8", b"front page\n"),
         ("/healthz", 503, "application/json; charset=utf-8", '{"status":"Küche"}'.encode()),
         ("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", b"les02_clients 0\n"),
         ("/favicon.ico", 404, "text/plain; charset=utf-8", b"Nothing here; try /, /healthz or /metrics.\n"),
@@ -629,7 +676,7 @@ async def test_websocket_lives_on_the_root_path_only(start: Start) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"ws://127.0.0.1:{server.port}/events").__aenter__()
     assert refused.value.response.status_code == 404
-    async with connect(f"ws://127.0.0.1:{server.port}/?from=bench") as client:
+    async with connect(f"ws://127.0.0.1:{server.port}/?seq=0") as client:
         assert (await receive(client))["type"] == "hello"
 
 
@@ -664,7 +711,7 @@ async def test_broken_handshake_disturbs_nobody_and_is_no_error_of_ours(
                     await reader.read()
             writer.close()
             await until(lambda: server._server and len(server._server.handler_tasks) == 1)
-            server.broadcast(sample(1))
+            tell(server, sample(1))
             assert (await receive(client))["type"] == "position_sample"
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 

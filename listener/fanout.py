@@ -1,0 +1,339 @@
+"""From one event to many clients, at little more than the price of one.
+
+A write to a socket costs twenty times what an event costs; with many clients nothing else counts. So:
+
+1. An event is encoded once. Events wait in one batch; a *flush* joins their frames and writes them to each
+   client with one system call. Clients that asked for the same (a *group*) get the same bytes: server
+   frames are not masked, and no compression is negotiated. One event stays one message.
+2. The flush clocks itself: an event that comes alone goes out at once, a batch at the end of the loop's
+   turn, neither before the last flush has been paid for with a pause as long as it took. An idle daemon
+   answers at once; a loaded one joins more by itself, and never spends more than half of its time here.
+3. Nothing here awaits a client. One whose write buffer would exceed its bound is *held back*: samples are
+   skipped for it and counted, states wait in its queue. When half of the buffer has drained it is told
+   what it missed (`gap`), gets its states and goes on with what is current. More states than its queue
+   holds: closed with 1013. Held back for `stall_s`: aborted, a close frame would not reach it any more.
+4. A client that resumes is held back too, and fed from the ring as fast as it takes it, until it is level.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from listener import events
+from listener.config import WebsocketConfig
+from listener.events import SAMPLES, EventEnvelope
+from listener.outbound import Client, Item, address_of, gap_frame, numbered, render, text_frame
+from listener.ring import Kind, Ring
+from listener.subscription import Subscription
+from listener.throttle import Throttle
+
+_log = structlog.get_logger(__name__)
+
+# A flush shorter than this needs no pause.
+FREE_S = 0.0002
+# After so long without any, an event is likely to stay alone.
+SPARSE_S = 0.001
+HELD_CHECK_S = 0.05
+REPLAY_S = 0.005
+FAILURE_LOG_S = 10.0
+
+COUNTED: Final = ("samples_skipped", "clients_aborted", "clients_overflowed", "encoding_failures")
+
+
+class _Group:
+    """The clients that asked for the same, and their share of a batch."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        # A tuple, replaced on change: clients come and go while a batch is being sent.
+        self.clients: tuple[Client, ...] = ()
+        self._latest: dict[Kind, Item] = {}
+        self._due_at = 0.0
+
+    @property
+    def next_at(self) -> float | None:
+        """When the latest values may go, if any wait."""
+        return self._due_at if self._latest else None
+
+    def select(self, batch: list[Item], now: float) -> list[Item]:
+        subscription = self.subscription
+        if subscription.types is not None or subscription.channel is not None:
+            batch = [item for item in batch if subscription.wants(_kind(item[1]))]
+        return batch if subscription.rate_hz is None else self._thin_out(batch, now, subscription.rate_hz)
+
+    def _thin_out(self, batch: list[Item], now: float, rate_hz: float) -> list[Item]:
+        """Of each kind of sample the latest value, at most so often; states as they come."""
+        states = []
+        for item in batch:
+            if item[1].type in SAMPLES:
+                self._latest[_kind(item[1])] = item
+            else:
+                states.append(item)
+        if not self._latest or now < self._due_at:
+            return states
+        self._due_at = now + 1 / rate_hz
+        items = sorted([*states, *self._latest.values()], key=lambda item: item[0])
+        self._latest.clear()
+        return items
+
+
+class Fanout:
+    def __init__(self, config: WebsocketConfig) -> None:
+        self._config = config
+        self._coalesce_s = config.coalesce_ms / 1000
+        self._ring = Ring(config.resume_bytes, config.resume_s)
+        self._groups: dict[Subscription, _Group] = {}
+        self._batch: list[Item] = []
+        self._batch_bytes = 0
+        # Or a batch alone, with its headers and numbers, could exceed what may be held for a client.
+        self._batch_limit = config.write_buffer * 3 // 4
+        self._flushed = 0  # the number of the last event that is not in the batch any more
+        self._flush_timer: asyncio.Handle | None = None
+        self._rate_timer: asyncio.TimerHandle | None = None
+        self._next_flush_at = 0.0
+        self._was_alone = True
+        self._held: set[Client] = set()
+        self._held_timer: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._failures = Throttle(FAILURE_LOG_S)
+        self._clock = time.monotonic
+        self.counts = Counter(dict.fromkeys(COUNTED, 0))
+
+    # The way of every event
+
+    def publish(self, event: EventEnvelope) -> None:
+        try:
+            payload = events.encode(event)
+        except Exception:  # noqa: BLE001 - whatever a payload holds, only this event is lost
+            self._encoding_failed(event)
+            return
+        seq = self._ring.append(_kind(event), payload, self._clock())
+        if not self._groups:
+            self._flushed = seq
+            return
+        self._batch.append((seq, event, payload))
+        self._batch_bytes += len(payload)
+        if self._batch_bytes > self._batch_limit:
+            self.flush()
+        elif self._flush_timer is None:
+            self._schedule()
+
+    def flush(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        began = self._clock()
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        self._was_alone = len(batch) <= 1
+        for group in tuple(self._groups.values()):
+            items = group.select(batch, began)
+            if not items:
+                continue
+            data = render(group.subscription, items)
+            for client in group.clients:
+                if client.held_since is not None or not client.write(data):
+                    self._hold(client, items)
+        self._flushed = self._ring.head
+        self._wait_for_rates()
+        now = self._clock()
+        cost_s = now - began
+        self._next_flush_at = max(now + cost_s if cost_s > FREE_S else now, began + self._coalesce_s)
+
+    def _schedule(self) -> None:
+        wait_s = self._next_flush_at - self._clock()
+        if wait_s < -SPARSE_S and self._was_alone:
+            self.flush()  # saves a turn of the loop, which costs as much as three clients
+        elif wait_s > 0:
+            self._flush_timer = asyncio.get_running_loop().call_later(wait_s, self.flush)
+        else:
+            self._flush_timer = asyncio.get_running_loop().call_soon(self.flush)
+
+    # Clients
+
+    @property
+    def head(self) -> int:
+        """The number of the newest event."""
+        return self._ring.head
+
+    @property
+    def clients(self) -> int:
+        return sum(len(group.clients) for group in self._groups.values())
+
+    def join(self, client: Client, subscription: Subscription) -> None:
+        """From the next event on; also for another subscription than before."""
+        self.flush()
+        self.leave(client)
+        client.subscription = subscription
+        group = self._groups.setdefault(subscription, _Group(subscription))
+        group.clients += (client,)
+
+    def leave(self, client: Client) -> None:
+        group = self._groups.get(client.subscription)
+        if group is None or client not in group.clients:
+            return
+        group.clients = tuple(other for other in group.clients if other is not client)
+        if not group.clients:
+            del self._groups[client.subscription]
+
+    def forget(self, client: Client) -> None:
+        """The connection has ended."""
+        self.leave(client)
+        self._held.discard(client)
+
+    def resume(self, client: Client, epoch_is_ours: bool, after: int) -> None:
+        """Everything after that number; what is not here any more is told as a gap."""
+        self.flush()
+        if not epoch_is_ours or after > self._flushed:
+            client.write(gap_frame("resume", None, None, None))
+        elif after < self._flushed:
+            client.replay_from = after + 1
+            self._hold_back(client)
+            self._attend()
+
+    def send(self, client: Client, event: EventEnvelope) -> None:
+        """To this client alone, after everything that was published before."""
+        self.flush()
+        payload = events.encode(event)
+        if client.held_since is not None or not client.write(text_frame(payload)):
+            self._hold_back(client)
+            self._queue(client, payload)
+
+    def stop(self) -> None:
+        """The last events go out; who is held back is aborted, or the closing handshake would wait for it."""
+        self.flush()
+        for timer in (self._flush_timer, self._rate_timer, self._held_timer):
+            if timer is not None:
+                timer.cancel()
+        for client in self._held:
+            client.connection.transport.abort()
+
+    # Those who are held back
+
+    def _hold(self, client: Client, items: list[Item]) -> None:
+        self._hold_back(client)
+        if client.replay_from is not None:
+            return  # the ring has them
+        for seq, event, payload in items:
+            if event.type in SAMPLES:
+                client.skip(seq, event.ts)
+                self.counts["samples_skipped"] += 1
+            else:
+                self._queue(client, numbered(payload, seq) if client.subscription.seq else payload)
+
+    def _queue(self, client: Client, payload: bytes) -> None:
+        if len(client.states) < self._config.state_queue:
+            client.states.append(text_frame(payload))
+        elif client.is_open:
+            self._refuse(client)
+
+    def _hold_back(self, client: Client) -> None:
+        if client.held_since is None:
+            client.held_since = self._clock()
+            self._held.add(client)
+            if self._held_timer is None:
+                self._look_again(HELD_CHECK_S)
+
+    def _look_again(self, delay_s: float) -> None:
+        self._held_timer = asyncio.get_running_loop().call_later(delay_s, self._attend)
+
+    def _attend(self) -> None:
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
+        now = self._clock()
+        replaying = False
+        for client in tuple(self._held):
+            assert client.held_since is not None
+            # One that is closing stays under watch: its close frame waits behind a full buffer.
+            if client.is_open and self._is_level(client, now):
+                client.held_since = None
+                self._held.discard(client)
+            elif now - client.held_since > self._config.stall_s:
+                self._abort(client)
+            else:
+                replaying |= client.replay_from is not None
+        if self._held:
+            self._look_again(REPLAY_S if replaying else HELD_CHECK_S)
+
+    def _is_level(self, client: Client, now: float) -> bool:
+        while client.replay_from is not None:
+            if not client.has_room() or not self._replay(client, client.replay_from):
+                return False
+            client.held_since = now
+        return client.catch_up()
+
+    def _replay(self, client: Client, start: int) -> bool:
+        """The next piece from the ring, of what has been flushed: the rest will be. False: no room."""
+        lost = self._ring.tail - start
+        if lost > 0:
+            if not client.write(gap_frame("resume", lost, None, None, start, start + lost - 1)):
+                return False
+            start += lost
+        subscription = client.subscription
+        piece = [entry for entry in self._ring.since(start) if entry[0] <= self._flushed]
+        wanted = [
+            entry
+            for entry in piece
+            # Who asks for the latest value only has no use for old ones.
+            if subscription.wants(entry[1]) and not (subscription.rate_hz and entry[1][0] in SAMPLES)
+        ]
+        if wanted and not client.write(render(subscription, wanted)):
+            client.replay_from = start
+            return False
+        start += len(piece)
+        client.replay_from = start if start <= self._flushed else None
+        return True
+
+    def _abort(self, client: Client) -> None:
+        self.counts["clients_aborted"] += 1
+        self._held.discard(client)
+        address = address_of(client.connection)
+        _log.warning("client_aborted", address=address, reason="stalled", skipped=client.skipped)
+        client.connection.transport.abort()
+
+    def _refuse(self, client: Client) -> None:
+        """Closes with 1013, *try again later*; `_attend` aborts whom this does not reach."""
+        if client.subscription not in self._groups or client not in self._groups[client.subscription].clients:
+            return  # refused already
+        self.counts["clients_overflowed"] += 1
+        _log.warning("client_overflowed", address=address_of(client.connection), states=len(client.states))
+        self.leave(client)
+        task = asyncio.create_task(
+            client.connection.close(1013, "too many events are waiting for this client"),
+            name="close overflowed client",
+        )
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _wait_for_rates(self) -> None:
+        due = [group.next_at for group in self._groups.values() if group.next_at is not None]
+        if self._rate_timer is not None:
+            self._rate_timer.cancel()
+            self._rate_timer = None
+        if due:
+            delay_s = max(0.0, min(due) - self._clock())
+            self._rate_timer = asyncio.get_running_loop().call_later(delay_s, self.flush)
+
+    def _encoding_failed(self, event: EventEnvelope) -> None:
+        self.counts["encoding_failures"] += 1
+        suppressed = self._failures.admit(event.type, time.monotonic())
+        if suppressed is not None:
+            _log.exception("event_not_serialisable", type=event.type, suppressed=suppressed)
+
+
+_kinds: dict[Kind, Kind] = {}
+_KINDS_MAX = 1024
+
+
+def _kind(event: EventEnvelope) -> Kind:
+    """One object for all that are alike: the ring holds tens of thousands."""
+    kind = (event.type, event.payload.get("channel"))
+    known = _kinds.get(kind)
+    if known is None:
+        known = kind
+        if len(_kinds) < _KINDS_MAX:
+            _kinds[kind] = kind
+    return known

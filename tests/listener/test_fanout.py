@@ -1,0 +1,593 @@
+"""How events reach many clients: joined, numbered, thinned out, replayed; and never a hole or a double."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+import wsproto
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, TextMessage
+from wsproto.events import Request as WsRequest
+
+from listener import client as client_module
+from listener import events, fanout, outbound
+from listener.client import EventClient, Refused
+from listener.config import WebsocketConfig
+from listener.events import EventEnvelope
+from listener.websocket_server import INBOUND_BURST, WebSocketEventServer
+
+PATIENCE_S = 20.0
+
+Start = Callable[..., Awaitable[WebSocketEventServer]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    servers = []
+
+    async def started(*, epoch: str = "e1", port: int = 0, **settings: Any) -> WebSocketEventServer:
+        config = WebsocketConfig(**{"host": "127.0.0.1", "port": port, **settings})
+        server = WebSocketEventServer(config, lambda: events.hello(1.0, {"epoch": epoch}), {})
+        servers.append(server)
+        await server.start()
+        return server
+
+    yield started
+    async with asyncio.timeout(PATIENCE_S):
+        for server in servers:
+            await server.stop()
+
+
+def client_of(server: WebSocketEventServer, query: str = "") -> AbstractAsyncContextManager[ClientConnection]:
+    return connect(f"ws://127.0.0.1:{server.port}/{query}", compression=None, max_size=None)
+
+
+async def receive(client: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE_S):
+        event = json.loads(await client.recv())
+    assert isinstance(event, dict)
+    return event
+
+
+async def take(client: ClientConnection, count: int) -> list[dict[str, Any]]:
+    return [await receive(client) for _ in range(count)]
+
+
+async def until(fact: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not fact():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+def sample(number: int, channel: str = "master") -> EventEnvelope:
+    return events.position_sample(float(number), channel, number)
+
+
+def state(number: int) -> EventEnvelope:
+    return events.status(float(number), "system", f"state {number}")
+
+
+def raws(received: list[dict[str, Any]]) -> list[int]:
+    return [event["payload"]["position_raw"] for event in received]
+
+
+class Writes:
+    """Counts what reaches the transport of the only client."""
+
+    def __init__(self, server: WebSocketEventServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        ((self.client,),) = [group.clients for group in server._fanout._groups.values()]
+        self.sizes: list[int] = []
+        self.at: list[float] = []
+        transport = self.client.connection.transport
+        really = transport.write
+
+        def write(data: bytes) -> None:
+            self.sizes.append(len(data))
+            self.at.append(time.monotonic())
+            really(data)
+
+        monkeypatch.setattr(transport, "write", write)
+
+
+# --- joining
+
+
+async def test_events_of_one_turn_are_one_write_and_as_many_messages(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        writes = Writes(server, monkeypatch)
+        for _ in range(3):
+            for number in range(20):
+                server.broadcast(sample(number))
+            await asyncio.sleep(0)
+            assert raws(await take(client, 20)) == list(range(20))
+        # The very first came after a pause and was taken for one that is alone.
+        assert len(writes.sizes) <= 4
+
+
+async def test_an_event_that_comes_alone_is_written_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        writes = Writes(server, monkeypatch)
+        for number in range(5):
+            await asyncio.sleep(10 * fanout.SPARSE_S)
+            server.broadcast(sample(number))
+            assert len(writes.sizes) == number + 1
+
+
+async def test_after_a_dear_flush_the_next_one_waits_as_long_as_it_took(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        writes = Writes(server, monkeypatch)
+        really = outbound.render
+
+        def slowly(*arguments: Any) -> bytes:
+            time.sleep(0.05)  # as for a thousand clients
+            return really(*arguments)
+
+        monkeypatch.setattr("listener.fanout.render", slowly)
+        for number in range(100):
+            server.broadcast(sample(number))
+            await asyncio.sleep(0.002)
+        assert raws(await take(client, 100)) == list(range(100))
+        assert len(writes.sizes) < 10
+        pauses = [after - before for before, after in zip(writes.at, writes.at[1:], strict=False)]
+        assert min(pauses) > 0.09, "as much pause as work"
+
+
+async def test_coalesce_ms_is_the_least_time_between_two_writes(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start(coalesce_ms=50)
+    async with client_of(server) as client:
+        await receive(client)
+        writes = Writes(server, monkeypatch)
+        for number in range(100):
+            server.broadcast(sample(number))
+            await asyncio.sleep(0.002)
+        assert raws(await take(client, 100)) == list(range(100))
+        pauses = [after - before for before, after in zip(writes.at, writes.at[1:], strict=False)]
+        assert min(pauses) > 0.045
+
+
+async def test_an_event_between_two_clients_is_neither_lost_nor_doubled_for_who_comes_back(
+    start: Start,
+) -> None:
+    server = await start(coalesce_ms=20)
+    async with client_of(server) as client:
+        await receive(client)
+        server.broadcast(sample(1))
+        server.broadcast(sample(2))  # waits in the batch
+        client.transport.abort()
+    await until(lambda: server.clients == 0)
+    server.broadcast(sample(3))  # nobody is there
+    await asyncio.sleep(0.05)  # the batch is over
+    async with client_of(server, "?seq=1&resume=e1:0") as client:
+        await receive(client)
+        server.broadcast(sample(4))
+        assert [event["seq"] for event in await take(client, 4)] == [1, 2, 3, 4]
+
+
+async def test_a_batch_never_grows_over_what_may_be_held_for_a_client(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start(write_buffer=8192)
+    async with client_of(server) as client:
+        await receive(client)
+        writes = Writes(server, monkeypatch)
+        for number in range(500):
+            server.broadcast(sample(number))
+        assert max(writes.sizes) <= 8192
+        client.transport.abort()  # rather than read all of it
+
+
+async def test_another_implementation_reads_the_same_messages_and_its_pings_are_answered(
+    start: Start,
+) -> None:
+    server = await start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    writer.write(protocol.send(WsRequest(host=f"127.0.0.1:{server.port}", target="/")))
+    got: list[Any] = []
+
+    async def read(fact: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not fact():
+                protocol.receive_data(await reader.read(1000) or None)
+                got.extend(protocol.events())
+
+    def texts() -> list[str]:
+        whole, part = [], ""
+        for event in got:
+            if isinstance(event, TextMessage):
+                part += event.data
+                if event.message_finished:
+                    whole.append(part)
+                    part = ""
+        return whole
+
+    await read(texts)
+    assert isinstance(got[0], AcceptConnection)
+    for number in range(300):
+        server.broadcast(sample(number))
+    server.broadcast(events.status(1.0, "system", "x" * 70_000))
+    writer.write(protocol.send(Ping(b"now")))
+    await read(lambda: len(texts()) == 302 and any(isinstance(event, Pong) for event in got))
+    assert raws([json.loads(text) for text in texts()[1:301]]) == list(range(300))
+    assert next(event.payload for event in got if isinstance(event, Pong)) == b"now"
+    writer.write(protocol.send(CloseConnection(1000)))
+    await read(lambda: any(isinstance(event, CloseConnection) for event in got))
+    assert next(event.code for event in got if isinstance(event, CloseConnection)) == 1000
+    writer.close()
+    await writer.wait_closed()
+
+
+# --- subscriptions
+
+
+async def test_each_gets_what_it_asked_for(start: Start) -> None:
+    server = await start()
+    async with (
+        client_of(server) as everything,
+        client_of(server, "?types=status") as states,
+        client_of(server, "?channel=slave&seq=1") as slave,
+    ):
+        for client in (everything, states, slave):
+            await receive(client)
+        for number in range(10):
+            server.broadcast(sample(number, "slave" if number % 2 else "master"))
+        server.broadcast(state(1))
+        assert raws(await take(everything, 10)) == list(range(10))
+        assert [set(event) for event in await take(everything, 1)] == [
+            {"proto", "type", "ts", "source", "payload"}
+        ]
+        assert (await receive(states))["payload"]["state"] == "state 1"
+        got = await take(slave, 6)
+        assert raws(got[:5]) == [1, 3, 5, 7, 9]
+        assert [event["seq"] for event in got] == [2, 4, 6, 8, 10, 11]
+
+
+async def test_hello_tells_the_number_of_the_last_event_before_it(start: Start) -> None:
+    server = await start()
+    for number in range(7):
+        server.broadcast(sample(number))
+    async with client_of(server, "?seq=1") as client:
+        assert (await receive(client))["payload"]["seq"] == 7
+        server.broadcast(sample(7))
+        assert (await receive(client))["seq"] == 8
+
+
+async def test_with_a_rate_come_the_latest_values_and_every_state(start: Start) -> None:
+    server = await start()
+    async with client_of(server, "?rate=10") as client:
+        await receive(client)
+        began = time.monotonic()
+        for number in range(200):
+            server.broadcast(sample(number, "slave" if number % 2 else "master"))
+            if number % 50 == 0:
+                server.broadcast(state(number))
+            await asyncio.sleep(0.004)
+        took_s = time.monotonic() - began
+        server.broadcast(events.status(0.0, "system", "end"))
+        got: list[dict[str, Any]] = []
+        while not got or got[-1]["payload"].get("state") != "end" or len(got) < 4:
+            got.append(await receive(client))
+        last = [event for event in (await take(client, 2)) if event["type"] == "position_sample"]
+        samples = [event for event in [*got, *last] if event["type"] == "position_sample"]
+        assert [e["payload"]["state"] for e in got if e["type"] == "status"] == [
+            *(f"state {number}" for number in range(0, 200, 50)),
+            "end",
+        ]
+        for channel, newest in (("master", 198), ("slave", 199)):
+            mine = [e["payload"]["position_raw"] for e in samples if e["payload"]["channel"] == channel]
+            assert 3 <= len(mine) <= took_s * 10 + 2
+            assert mine == sorted(mine)
+            assert mine[-1] == newest, "the last value comes although nothing follows it"
+
+
+async def test_a_subscription_can_be_changed_in_the_session(start: Start) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        server.broadcast(sample(1))
+        await client.send('{"type": "command:subscribe", "types": ["status"], "seq": true, "id": 7}')
+        assert raws(await take(client, 1)) == [1]
+        answer = await receive(client)
+        assert (answer["type"], answer["payload"]) == ("result", {"command": "subscribe", "id": 7, "seq": 1})
+        server.broadcast(sample(2))
+        server.broadcast(state(3))
+        got = await receive(client)
+        assert (got["payload"]["state"], got["seq"]) == ("state 3", 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ('{"type": "command:subscribe", "types": ["stauts"]}', "types: no such type: 'stauts'"),
+        ('{"type": "command:subscribe", "channel": "left"}', "channel: 'left'"),
+        ('{"type": "command:subscribe", "rate": -1}', "rate: '-1.0'"),
+        ('{"type": "command:subscribe", "rate": "fast"}', "$.rate"),
+        ('{"type": "command:subscribe", "chanel": "master"}', "chanel"),
+    ],
+)
+async def test_a_bad_subscription_names_the_parameter_and_changes_nothing(
+    start: Start, command: str, named: str
+) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        await client.send(command)
+        error = await receive(client)
+        assert (error["type"], error["payload"]["code"]) == ("error", "bad_message")
+        assert named in error["payload"]["details"]["reason"]
+        server.broadcast(sample(1))
+        assert raws(await take(client, 1)) == [1]
+
+
+@pytest.mark.parametrize("query", ["?types=stauts", "?rate=0", "?typs=status", "?resume=x", "?seq=2"])
+async def test_a_bad_address_is_http_400_and_names_the_parameter(start: Start, query: str) -> None:
+    server = await start()
+    with pytest.raises(InvalidStatus) as refused:
+        async with client_of(server, query):
+            pass
+    assert refused.value.response.status_code == 400
+    assert refused.value.response.body
+    assert refused.value.response.body.decode().startswith(query[1:].partition("=")[0])
+
+
+# --- limits
+
+
+async def test_more_clients_than_allowed_are_http_503_until_one_leaves(start: Start) -> None:
+    server = await start(max_clients=2)
+    async with client_of(server), client_of(server):
+        with pytest.raises(InvalidStatus) as refused:
+            async with client_of(server):
+                pass
+        assert refused.value.response.status_code == 503
+        assert b"max_clients" in (refused.value.response.body or b"")
+        assert server.counts["clients_refused"] == 1
+    await until(lambda: server.clients == 0)
+    async with client_of(server) as client:
+        assert (await receive(client))["type"] == "hello"
+
+
+async def test_one_address_may_not_take_all_places(start: Start) -> None:
+    server = await start(max_per_address=1)
+    async with client_of(server):
+        with pytest.raises(InvalidStatus) as refused:
+            async with client_of(server):
+                pass
+        assert b"max_per_address" in (refused.value.response.body or b"")
+
+
+async def test_a_flood_of_messages_is_answered_once_and_the_session_goes_on(start: Start) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        for _ in range(int(INBOUND_BURST) + 100):
+            await client.send("{}")
+        server.broadcast(state(1))
+        got: list[dict[str, Any]] = []
+        while not got or got[-1]["type"] != "status":
+            got.append(await receive(client))
+        await until(lambda: server.counts["messages_received"] == INBOUND_BURST + 100)
+        codes = [event["payload"]["code"] for event in got[:-1]]
+        assert server.counts["messages_refused"] > 50
+        assert codes.count("too_many_messages") <= 20
+        client.transport.abort()
+
+
+# --- coming back
+
+
+async def test_who_comes_back_gets_what_it_missed_and_then_goes_on_live(start: Start) -> None:
+    server = await start()
+    for number in range(1000):
+        server.broadcast(sample(number))
+    async with client_of(server, "?seq=1&resume=e1:400") as client:
+        assert (await receive(client))["payload"] == {"epoch": "e1", "seq": 1000}
+        for number in range(1000, 1100):
+            server.broadcast(sample(number))
+        got = await take(client, 700)
+        assert [event["seq"] for event in got] == list(range(401, 1101))
+        assert raws(got) == list(range(400, 1100))
+
+
+async def test_who_missed_nothing_gets_nothing_twice(start: Start) -> None:
+    server = await start()
+    server.broadcast(sample(0))
+    async with client_of(server, "?seq=1&resume=e1:1") as client:
+        await receive(client)
+        server.broadcast(sample(1))
+        assert (await receive(client))["seq"] == 2
+
+
+async def test_a_replay_follows_the_subscription(start: Start) -> None:
+    server = await start()
+    for number in range(600):
+        server.broadcast(sample(number) if number % 100 else state(number))
+    async with client_of(server, "?seq=1&types=status&resume=e1:101") as client:
+        await receive(client)
+        assert [event["seq"] for event in await take(client, 4)] == [201, 301, 401, 501]
+    async with client_of(server, "?seq=1&rate=10&resume=e1:0") as client:
+        await receive(client)
+        assert [event["seq"] for event in await take(client, 6)] == [1, 101, 201, 301, 401, 501]
+
+
+async def test_what_the_ring_has_no_more_is_told_with_its_number(start: Start) -> None:
+    server = await start(resume_bytes=65_536)
+    for number in range(5000):
+        server.broadcast(sample(number))
+    async with client_of(server, "?seq=1&resume=e1:10") as client:
+        await receive(client)
+        gap = await receive(client)
+        assert (gap["type"], gap["payload"]["where"], gap["payload"]["first_seq"]) == ("gap", "resume", 11)
+        first = await receive(client)
+        assert gap["payload"]["last_seq"] == first["seq"] - 1
+        assert gap["payload"]["skipped"] == first["seq"] - 11
+        rest = await take(client, 5000 - first["seq"])
+        assert [event["seq"] for event in rest] == list(range(first["seq"] + 1, 5001))
+
+
+@pytest.mark.parametrize("resume", ["other:1", "e1:999"])
+async def test_a_place_in_another_life_of_the_listener_is_told_as_a_gap(start: Start, resume: str) -> None:
+    server = await start()
+    for number in range(5):
+        server.broadcast(sample(number))
+    async with client_of(server, f"?seq=1&resume={resume}") as client:
+        await receive(client)
+        gap = await receive(client)
+        assert (gap["type"], gap["payload"]["where"], gap["payload"]["skipped"]) == ("gap", "resume", None)
+        server.broadcast(sample(5))
+        assert (await receive(client))["seq"] == 6
+
+
+async def test_a_long_replay_does_not_delay_the_others(start: Start) -> None:
+    server = await start()
+    for number in range(20_000):
+        server.broadcast(sample(number))
+    async with client_of(server) as other, client_of(server, "?seq=1&resume=e1:0") as back:
+        await receive(other)
+        await receive(back)
+        worst_s = 0.0
+        for number in range(50):
+            began = time.monotonic()
+            server.broadcast(sample(number))
+            await receive(other)
+            worst_s = max(worst_s, time.monotonic() - began)
+        assert worst_s < 0.5
+        got = await take(back, 20_050)
+        assert [event["seq"] for event in got] == list(range(1, 20_051))
+
+
+# --- the client that others import
+
+
+async def test_a_hundred_lost_connections_cost_no_event_and_double_none(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "BACK_OFF_FIRST_S", 0.005)
+    server = await start()
+    chance = random.Random(7)
+    killed = last = 0
+    done = asyncio.Event()
+
+    async def publish() -> int:
+        number = 0
+        while not done.is_set():
+            for _ in range(chance.randrange(1, 8)):
+                server.broadcast(state(number) if number % 97 == 0 else sample(number))
+                number += 1
+            await asyncio.sleep(0.002)
+        return number
+
+    async def kill() -> None:
+        nonlocal killed
+        while killed < 100:
+            await asyncio.sleep(chance.uniform(0.001, 0.05))
+            for connection in tuple(server._sessions):
+                if not connection.transport.is_closing():
+                    connection.transport.abort()
+                    killed += 1
+        done.set()
+
+    seqs: list[int] = []
+    others: list[str] = []
+
+    async def listen() -> None:
+        async with EventClient(f"ws://127.0.0.1:{server.port}") as stream:
+            async for event in stream:
+                if "seq" in event:
+                    seqs.append(event["seq"])
+                else:
+                    others.append(event["type"])
+                if seqs and seqs[-1] == last:
+                    return
+
+    async with asyncio.timeout(40):
+        listening = asyncio.create_task(listen(), name="listen")
+        await until(lambda: server.clients == 1)
+        publishing = asyncio.create_task(publish(), name="publish")
+        await kill()
+        assert await publishing > 0
+        last = server.counts["events"] + 1
+        server.broadcast(state(-1))
+        await listening
+    assert seqs == list(range(1, server.counts["events"] + 1))
+    assert set(others) == {"hello"}
+    assert others.count("hello") > 90
+
+
+async def test_a_new_life_of_the_listener_is_told_and_followed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "BACK_OFF_FIRST_S", 0.005)
+    first = await start(epoch="one")
+    for number in range(10):
+        first.broadcast(sample(number))
+    port = first.port
+    told: list[str] = []
+    got: list[dict[str, Any]] = []
+    second = first
+    async with asyncio.timeout(PATIENCE_S), EventClient(f"ws://127.0.0.1:{port}", tell=told.append) as stream:
+        async for event in stream:
+            got.append(event)
+            if len(got) == 1:
+                first.broadcast(sample(10))
+            elif len(got) == 2:
+                await first.stop()
+                second = await start(epoch="two", port=port)
+            elif event["type"] == "gap":
+                second.broadcast(sample(0))
+            elif len(got) > 4:
+                break
+    assert [(event["type"], event.get("seq")) for event in got] == [
+        ("hello", None),
+        ("position_sample", 11),
+        ("hello", None),
+        ("gap", None),
+        ("position_sample", 1),
+    ]
+    assert told[0] == f"Connected to ws://127.0.0.1:{port}"
+    assert any(line.startswith("Disconnected: 1001") for line in told)
+
+
+async def test_what_another_attempt_would_not_change_is_an_error(start: Start) -> None:
+    server = await start()
+    stream = EventClient(f"ws://127.0.0.1:{server.port}", types=["stauts"])
+    with pytest.raises(Refused, match="HTTP 400: types: no such type: 'stauts'"):
+        async for _ in stream:
+            pass
+
+
+async def test_the_client_sends_commands_and_asks_for_less(start: Start) -> None:
+    server = await start()
+    async with EventClient(
+        f"ws://127.0.0.1:{server.port}", types=["status"], channel="master", rate=2.5
+    ) as stream:
+        with pytest.raises(ConnectionError):
+            await stream.send({"type": "command:subscribe"})
+        async for event in stream:
+            if event["type"] == "hello":
+                ((subscription, _),) = server._fanout._groups.items()
+                assert (subscription.types, subscription.channel) == (frozenset({"status"}), "master")
+                assert (subscription.rate_hz, subscription.seq) == (2.5, True)
+                await stream.send({"type": "command:subscribe", "seq": True})
+            elif event["type"] == "result":
+                break
