@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.soak import Soak
 
-GROWTH_MAX_KIB = 4096
+# The last minute of events is kept for clients that come back, 8 MiB at most; the rest is small change.
+GROWTH_MAX_KIB = 12 * 1024
 SLOPE_MAX_KIB_MIN = 64
 SLOPE_FROM_MINUTES = 10
 END_MAX_S = 5.0
