@@ -20,6 +20,7 @@ from tests.vcan.bench import (
     Program,
     accounted,
     in_user_mode_linux,
+    late_at_most,
     left_out,
     listening,
     sending,
@@ -78,9 +79,7 @@ def test_a_clock_that_is_set_is_told_and_makes_no_gap(
             with sending(paused_sensor):
                 witness.wait_for("position_sample")
                 place = witness.now
-                subprocess.run(
-                    ["date", "--set", f"@{time.time() + step_s:.6f}"], check=True, stdout=subprocess.DEVNULL
-                )
+                time.clock_settime(time.CLOCK_REALTIME, time.time() + step_s)
                 told = witness.wait_for("status", after=place, state="clock_step", channel="system")
                 until(lambda: is_current(witness), "positions with the new time")
             total = sent() - before
@@ -88,13 +87,14 @@ def test_a_clock_that_is_set_is_told_and_makes_no_gap(
             until(lambda: len(witness.positions()) == total, f"{total} positions at the client")
             stamps = [position.ts for position in witness.positions()]
             record_property("step_s", told.event["payload"]["step_s"])
-            assert told.event["payload"]["step_s"] == pytest.approx(step_s, abs=1.0)
+            assert told.event["payload"]["step_s"] == pytest.approx(step_s, abs=0.1)
             jumps = [later - ts for ts, later in pairwise(stamps) if not 0 <= later - ts < 60]
             assert jumps == [pytest.approx(step_s, abs=1.0)]
             assert said.lost_kernel == 0
-            missing = left_out([before_step(one, jumps[0]) for one in witness.positions()])
-            record_property("left_out_by_lesmock", missing)
-            assert bool(missing) == bool(witness.events("gap")), witness.events("gap")
+            seen = [before_step(one, jumps[0]) for one in witness.positions()]
+            record_property("left_out_by_lesmock", left_out(seen))
+            # After a step the listener needs a second to find the sensor's cadence again.
+            assert sum(event["payload"]["skipped"] for event in witness.events("gap")) <= late_at_most(seen)
             states = [event["payload"]["state"] for event in witness.events("status", after=place)]
             assert states == ["clock_step"]
     finally:
