@@ -10,14 +10,16 @@ new start of the listener (`where: resume`). Who leaves the loop calls `aclose` 
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from listener.events import SAMPLES
 
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
@@ -49,17 +51,22 @@ class EventClient:
     ) -> None:
         """`tell` gets a sentence for each connection made and lost."""
         self._url = url
-        self._wanted: dict[str, str] = {"seq": "1"}
-        if types is not None:
-            self._wanted["types"] = ",".join(types)
-        if channel is not None:
-            self._wanted["channel"] = channel
-        if rate is not None:
-            self._wanted["rate"] = f"{rate:g}"
+        self._ask_for(types, channel, rate)
         self._tell = tell
         self._connection: ClientConnection | None = None
+        self._closed = asyncio.Event()
         self._epoch = ""
         self._seq = 0
+
+    def _ask_for(self, types: Iterable[str] | None, channel: str | None, rate: float | None) -> None:
+        self._has_rate = rate is not None
+        wanted = {
+            "types": None if types is None else ",".join(types),
+            "channel": channel,
+            "rate": None if rate is None else f"{rate:g}",
+            "seq": "1",
+        }
+        self._wanted = {name: value for name, value in wanted.items() if value is not None}
 
     async def __aenter__(self) -> "EventClient":
         return self
@@ -70,6 +77,8 @@ class EventClient:
         await self.aclose()
 
     async def aclose(self) -> None:
+        """Ends the iteration, also one in another task."""
+        self._closed.set()
         if self._connection is not None:
             await self._connection.close()
 
@@ -77,6 +86,9 @@ class EventClient:
         """Raises ConnectionError while there is no connection; the answer comes as an event."""
         if self._connection is None:
             raise ConnectionError("not connected")
+        if command.get("type") == "command:subscribe":
+            command = command | {"seq": True}  # without numbers there is no place to come back to
+            self._ask_for(command.get("types"), command.get("channel"), command.get("rate"))
         try:
             await self._connection.send(msgspec.json.encode(command).decode())
         except ConnectionClosed as exc:
@@ -91,7 +103,7 @@ class EventClient:
     async def messages(self) -> AsyncGenerator[tuple[str, Event], None]:
         """Each message as it came beside its event; what is no JSON object comes with an empty one."""
         delay_s = BACK_OFF_FIRST_S
-        while True:
+        while not self._closed.is_set():
             try:
                 async with aclosing(self._session()) as session:
                     async for message in session:
@@ -99,7 +111,8 @@ class EventClient:
                         yield message
             except (OSError, InvalidHandshake, TimeoutError, EOFError) as exc:
                 self._tell(f"Cannot connect to {self._url}: {_reason(exc)}")
-            await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), delay_s * random.uniform(0.8, 1.2))
             delay_s = min(2 * delay_s, BACK_OFF_LIMIT_S)
 
     async def _session(self) -> AsyncGenerator[tuple[str, Event], None]:
@@ -146,18 +159,18 @@ class EventClient:
         seq = event.get("seq")
         if not isinstance(seq, int):
             return True
-        if seq <= self._seq:
-            return False
-        self._seq = seq
-        return True
+        is_new = seq > self._seq
+        self._seq = max(seq, self._seq)
+        # The latest value waits for its rate while states go ahead of it.
+        return is_new or (self._has_rate and event.get("type") in SAMPLES)
 
     def _address(self) -> str:
         query = dict(self._wanted)
         if self._epoch:
             query["resume"] = f"{self._epoch}:{self._seq}"
         parts = urlsplit(self._url)
-        joined = "&".join(part for part in (parts.query, urlencode(query, safe=",:")) if part)
-        return urlunsplit(parts._replace(query=joined))
+        joined = dict(parse_qsl(parts.query, keep_blank_values=True)) | query
+        return urlunsplit(parts._replace(query=urlencode(joined, safe=",:")))
 
 
 def _parse(text: str) -> Event:

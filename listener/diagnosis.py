@@ -18,7 +18,7 @@ from listener import events
 from listener.can_errors import parse_can_error
 from listener.events import EventEnvelope
 from listener.frames import POSITION_PERIOD_S, Malformed
-from listener.losses import Blame, Cadence
+from listener.losses import Blame, Cadence, Missing
 from listener.throttle import Throttle
 
 _log = structlog.get_logger(__name__)
@@ -68,13 +68,12 @@ class Diagnosis:
 
     def sample(self, channel: str, ts: float) -> None:
         if missing := self._cadence[channel].observe(ts):
-            self.check_kernel()
-            if count := self._blame.bus(missing):
-                self._lose("bus", count, missing.first_ts, missing.last_ts, channel=channel)
+            self._miss(channel, missing)
 
-    def restart(self, channel: str) -> None:
+    def restart(self, channel: str, ignore: int = 0) -> None:
         """What does not come from here on is not a missing sample."""
-        self._cadence[channel].restart()
+        if missing := self._cadence[channel].restart(ignore):
+            self._miss(channel, missing)
 
     def check_kernel(self) -> None:
         self._counter_read_at = self._clock()
@@ -96,9 +95,9 @@ class Diagnosis:
         self._wall_ahead_s = ahead_s
         self.clock_steps += 1
         self.check_kernel()
+        for channel in self._cadence:
+            self.restart(channel, ignore=Cadence.WINDOW)
         self._blame.restart(self._wall())
-        for cadence in self._cadence.values():
-            cadence.restart(ignore=Cadence.WINDOW)
         _log.warning(CLOCK_STEP, step_s=round(step_s, 3))
         more = {"step_s": round(step_s, 6)}
         self._publish(events.status(self._wall(), "system", CLOCK_STEP, self._source, **more))
@@ -131,6 +130,11 @@ class Diagnosis:
         unsaid = self._lines.admit(code, now)
         if unsaid is not None:
             _log.warning(code, **details, repeated=unsaid)
+
+    def _miss(self, channel: str, missing: Missing) -> None:
+        self.check_kernel()
+        if count := self._blame.bus(missing):
+            self._lose("bus", count, missing.first_ts, missing.last_ts, channel=channel)
 
     def _lose(self, where: str, count: int, first_ts: float, last_ts: float, **more: str) -> None:
         self.lost[where] += count

@@ -7,7 +7,7 @@ A write to a socket costs twenty times what an event costs; with many clients no
    frames are not masked, and no compression is negotiated. One event stays one message.
 2. The flush clocks itself: an event that comes alone goes out at once, a batch at the end of the loop's
    turn, neither before the last flush has been paid for with a pause as long as it took. An idle daemon
-   answers at once; a loaded one joins more by itself, and never spends more than half of its time here.
+   answers at once; a loaded one joins more by itself, and spends about half of its time here at most.
 3. Nothing here awaits a client. One whose write buffer would exceed its bound is *held back*: samples are
    skipped for it and counted, states wait in its queue. When half of the buffer has drained it is told
    what it missed (`gap`), gets its states and goes on with what is current. More states than its queue
@@ -28,7 +28,6 @@ from listener.events import SAMPLES, EventEnvelope
 from listener.outbound import Client, Item, address_of, gap_frame, numbered, render, text_frame
 from listener.ring import Kind, Ring
 from listener.subscription import Subscription
-from listener.throttle import Throttle
 
 _log = structlog.get_logger(__name__)
 
@@ -37,10 +36,13 @@ FREE_S = 0.0002
 # After so long without any, an event is likely to stay alone.
 SPARSE_S = 0.001
 HELD_CHECK_S = 0.05
+# States that wait for a client are bounded in number by the configuration, and in bytes by so many buffers.
+STATES_FACTOR = 16
 REPLAY_S = 0.005
-FAILURE_LOG_S = 10.0
+# So long at a time for all that come back; then the live ones have their turn.
+REPLAY_BUDGET_S = 0.005
 
-COUNTED: Final = ("samples_skipped", "clients_aborted", "clients_overflowed", "encoding_failures")
+COUNTED: Final = ("samples_skipped", "clients_aborted", "clients_overflowed")
 
 
 class _Group:
@@ -95,21 +97,16 @@ class Fanout:
         self._rate_timer: asyncio.TimerHandle | None = None
         self._next_flush_at = 0.0
         self._was_alone = True
-        self._held: set[Client] = set()
+        self._held: dict[Client, None] = {}  # in the order in which they have their turn
         self._held_timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._failures = Throttle(FAILURE_LOG_S)
         self._clock = time.monotonic
         self.counts = Counter(dict.fromkeys(COUNTED, 0))
 
     # The way of every event
 
     def publish(self, event: EventEnvelope) -> None:
-        try:
-            payload = events.encode(event)
-        except Exception:  # noqa: BLE001 - whatever a payload holds, only this event is lost
-            self._encoding_failed(event)
-            return
+        payload = events.encode(event)
         seq = self._ring.append(_kind(event), payload, self._clock())
         if not self._groups:
             self._flushed = seq
@@ -137,10 +134,10 @@ class Fanout:
                 if client.held_since is not None or not client.write(data):
                     self._hold(client, items)
         self._flushed = self._ring.head
-        self._wait_for_rates()
         now = self._clock()
         cost_s = now - began
         self._next_flush_at = max(now + cost_s if cost_s > FREE_S else now, began + self._coalesce_s)
+        self._wait_for_rates(now)
 
     def _schedule(self) -> None:
         wait_s = self._next_flush_at - self._clock()
@@ -162,26 +159,33 @@ class Fanout:
     def clients(self) -> int:
         return sum(len(group.clients) for group in self._groups.values())
 
-    def join(self, client: Client, subscription: Subscription) -> None:
-        """From the next event on; also for another subscription than before."""
+    def join(self, client: Client, subscription: Subscription) -> int:
+        """From the next event on; also for another subscription. The number of the last event before."""
         self.flush()
-        self.leave(client)
-        client.subscription = subscription
-        group = self._groups.setdefault(subscription, _Group(subscription))
-        group.clients += (client,)
+        # The group of one that asks for the same again may hold values back for it.
+        if client.subscription != subscription or not self._has(client):
+            self.leave(client)
+            client.subscription = subscription
+            group = self._groups.setdefault(subscription, _Group(subscription))
+            group.clients += (client,)
+        return self.head if client.replay_from is None else client.replay_from - 1
 
     def leave(self, client: Client) -> None:
-        group = self._groups.get(client.subscription)
-        if group is None or client not in group.clients:
+        if not self._has(client):
             return
+        group = self._groups[client.subscription]
         group.clients = tuple(other for other in group.clients if other is not client)
         if not group.clients:
             del self._groups[client.subscription]
 
+    def _has(self, client: Client) -> bool:
+        group = self._groups.get(client.subscription)
+        return group is not None and client in group.clients
+
     def forget(self, client: Client) -> None:
         """The connection has ended."""
         self.leave(client)
-        self._held.discard(client)
+        self._held.pop(client, None)
 
     def resume(self, client: Client, epoch_is_ours: bool, after: int) -> None:
         """Everything after that number; what is not here any more is told as a gap."""
@@ -191,7 +195,7 @@ class Fanout:
         elif after < self._flushed:
             client.replay_from = after + 1
             self._hold_back(client)
-            self._attend()
+            self._look_again(0.0)
 
     def send(self, client: Client, event: EventEnvelope) -> None:
         """To this client alone, after everything that was published before."""
@@ -224,55 +228,67 @@ class Fanout:
                 self._queue(client, numbered(payload, seq) if client.subscription.seq else payload)
 
     def _queue(self, client: Client, payload: bytes) -> None:
-        if len(client.states) < self._config.state_queue:
-            client.states.append(text_frame(payload))
+        has_room = client.states_size < STATES_FACTOR * self._config.write_buffer
+        if has_room and len(client.states) < self._config.state_queue:
+            client.keep(text_frame(payload))
         elif client.is_open:
             self._refuse(client)
 
     def _hold_back(self, client: Client) -> None:
         if client.held_since is None:
             client.held_since = self._clock()
-            self._held.add(client)
+            self._held[client] = None
             if self._held_timer is None:
                 self._look_again(HELD_CHECK_S)
 
     def _look_again(self, delay_s: float) -> None:
+        if self._held_timer is not None:
+            self._held_timer.cancel()
         self._held_timer = asyncio.get_running_loop().call_later(delay_s, self._attend)
 
     def _attend(self) -> None:
-        if self._held_timer is not None:
-            self._held_timer.cancel()
-            self._held_timer = None
-        now = self._clock()
-        replaying = False
+        self._held_timer = None
+        began = now = self._clock()
+        pause_s = HELD_CHECK_S
         for client in tuple(self._held):
             assert client.held_since is not None
+            if client.has_moved():
+                client.held_since = now
             # One that is closing stays under watch: its close frame waits behind a full buffer.
             if client.is_open and self._is_level(client, now):
                 client.held_since = None
-                self._held.discard(client)
+                del self._held[client]
             elif now - client.held_since > self._config.stall_s:
                 self._abort(client)
             else:
-                replaying |= client.replay_from is not None
+                client.remember()
+                if client.replay_from is not None:
+                    pause_s = REPLAY_S
+                    self._held[client] = self._held.pop(client)  # the others are first next time
+            now = self._clock()
+            if now - began > REPLAY_BUDGET_S:
+                break
         if self._held:
-            self._look_again(REPLAY_S if replaying else HELD_CHECK_S)
+            self._look_again(max(pause_s, now - began))
 
     def _is_level(self, client: Client, now: float) -> bool:
         while client.replay_from is not None:
-            if not client.has_room() or not self._replay(client, client.replay_from):
+            if self._clock() - now > REPLAY_BUDGET_S or not client.has_room():
                 return False
-            client.held_since = now
+            if not self._replay(client, client.replay_from):
+                return False
         return client.catch_up()
 
     def _replay(self, client: Client, start: int) -> bool:
         """The next piece from the ring, of what has been flushed: the rest will be. False: no room."""
+        subscription = client.subscription
         lost = self._ring.tail - start
         if lost > 0:
-            if not client.write(gap_frame("resume", lost, None, None, start, start + lost - 1)):
+            if self._ring.has_lost(start, subscription.wants) and not client.write(
+                gap_frame("resume", lost, None, None, start, start + lost - 1)
+            ):
                 return False
             start += lost
-        subscription = client.subscription
         piece = [entry for entry in self._ring.since(start) if entry[0] <= self._flushed]
         wanted = [
             entry
@@ -284,19 +300,20 @@ class Fanout:
             client.replay_from = start
             return False
         start += len(piece)
-        client.replay_from = start if start <= self._flushed else None
+        # Level only with room for what comes next, or that would be skipped while the ring has it.
+        client.replay_from = start if start <= self._flushed or not client.has_room() else None
         return True
 
     def _abort(self, client: Client) -> None:
         self.counts["clients_aborted"] += 1
-        self._held.discard(client)
+        self._held.pop(client, None)
         address = address_of(client.connection)
         _log.warning("client_aborted", address=address, reason="stalled", skipped=client.skipped)
         client.connection.transport.abort()
 
     def _refuse(self, client: Client) -> None:
         """Closes with 1013, *try again later*; `_attend` aborts whom this does not reach."""
-        if client.subscription not in self._groups or client not in self._groups[client.subscription].clients:
+        if not self._has(client):
             return  # refused already
         self.counts["clients_overflowed"] += 1
         _log.warning("client_overflowed", address=address_of(client.connection), states=len(client.states))
@@ -308,20 +325,14 @@ class Fanout:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _wait_for_rates(self) -> None:
+    def _wait_for_rates(self, now: float) -> None:
         due = [group.next_at for group in self._groups.values() if group.next_at is not None]
         if self._rate_timer is not None:
             self._rate_timer.cancel()
             self._rate_timer = None
         if due:
-            delay_s = max(0.0, min(due) - self._clock())
+            delay_s = max(0.0, min(due) - now, self._next_flush_at - now)
             self._rate_timer = asyncio.get_running_loop().call_later(delay_s, self.flush)
-
-    def _encoding_failed(self, event: EventEnvelope) -> None:
-        self.counts["encoding_failures"] += 1
-        suppressed = self._failures.admit(event.type, time.monotonic())
-        if suppressed is not None:
-            _log.exception("event_not_serialisable", type=event.type, suppressed=suppressed)
 
 
 _kinds: dict[Kind, Kind] = {}

@@ -147,6 +147,8 @@ class LES02:
     def bus_lost(self, reason: str) -> None:
         self.bus = BUS_LOST
         self.diagnosis.check_kernel()
+        for channel in _CHANNELS:
+            self.diagnosis.restart(channel)
         # Nothing is known any more; the first frame after it is told as `receiving` (rule 2).
         self._state = dict.fromkeys(_CHANNELS, "unknown")
         self._told = dict(self._state)
@@ -160,8 +162,6 @@ class LES02:
         self.bus = BUS_UP
         self._clock_offset_s = None
         self._heard = dict.fromkeys(_CHANNELS, self._clock())
-        for channel in _CHANNELS:
-            self.diagnosis.restart(channel)
         _log.info(BUS_UP)
         self._publish(events.status(self._wall(), "system", BUS_UP, self._source, position_stale=True))
 

@@ -24,8 +24,9 @@ class Cadence:
     1. A sample may be late (an adapter that collects frames, a busy machine) but not early, so how late the
        *least* late one of a window is tells how many are missing from before it. A pause of up to a second
        with a burst after it is not a loss. The price: a loss is told within two windows.
-    2. Both clocks drift: what remains of that lateness below one period moves the phase.
+    2. Both clocks drift, and the sensor's may be another: lateness without a long interval moves the phase.
     3. An interval that no sensor and no loss explains starts anew.
+    4. When nothing more is to be expected, the lateness since the last long interval is judged as it stands.
     """
 
     WINDOW = 250  # samples, a second
@@ -36,13 +37,21 @@ class Cadence:
         self._due = math.nan  # when the sample before this one should have come
         self._holes: list[tuple[float, float]] = []  # the long intervals
         self._window_ts = self._least_late_s = math.inf
-        self._left = 0
-        self.restart()
+        self._least_late_since_hole_s = math.inf
+        self._left = self._ignore = 0
+        self._last_ts = math.nan
 
-    def restart(self, ignore: int = 0) -> None:
-        """`ignore` so many samples first: after a step of the clock old timestamps are still on their way."""
+    def restart(self, ignore: int = 0) -> Missing | None:
+        """What was missing and not judged yet.
+
+        `ignore` so many samples first: after a step of the clock old timestamps are still on their way.
+        """
+        missing = self._missing(self._least_late_since_hole_s, self._holes)
+        self._holes.clear()
+        self._least_late_since_hole_s = math.inf
         self._ignore = ignore
         self._last_ts = math.nan
+        return missing
 
     def observe(self, ts: float) -> Missing | None:
         interval_s = ts - self._last_ts
@@ -50,13 +59,19 @@ class Cadence:
         if self._ignore or not 0 <= interval_s < self.LONGEST_S:
             self._ignore = max(0, self._ignore - 1)
             self._holes.clear()
+            self._least_late_since_hole_s = math.inf
             self._due = ts
             self._begin_window(ts)
             return None
-        if interval_s > 1.5 * self._period_s:
+        if interval_s > 1.25 * self._period_s:
             self._holes.append((before_ts, ts))
+            self._least_late_since_hole_s = math.inf
         self._due += self._period_s
-        self._least_late_s = min(self._least_late_s, ts - self._due)
+        late_s = ts - self._due
+        if late_s < self._least_late_s:
+            self._least_late_s = late_s
+        if late_s < self._least_late_since_hole_s:
+            self._least_late_since_hole_s = late_s
         self._left -= 1
         return None if self._left else self._judge(ts)
 
@@ -68,14 +83,17 @@ class Cadence:
     def _judge(self, ts: float) -> Missing | None:
         late_s, began_ts = self._least_late_s, self._window_ts
         self._due += late_s
+        self._least_late_since_hole_s -= late_s
         self._begin_window(ts)
         # A hole within this window is seen in the next one; one before it that does not count was a pause.
         before = [hole for hole in self._holes if hole[0] <= began_ts]
         self._holes = [hole for hole in self._holes if hole[0] > began_ts]
-        count = round(late_s / self._period_s)
-        if count <= 0:
+        return self._missing(late_s, before)
+
+    def _missing(self, late_s: float, holes: list[tuple[float, float]]) -> Missing | None:
+        if not holes or math.isinf(late_s) or (count := round(late_s / self._period_s)) <= 0:
             return None
-        span = self._longest(before, count) or [(began_ts, ts)]
+        span = self._longest(holes, count)
         return Missing(count, min(span)[0], max(span)[1])
 
     def _longest(self, holes: list[tuple[float, float]], count: int) -> list[tuple[float, float]]:
@@ -91,6 +109,9 @@ class Cadence:
 
 class Blame:
     """The kernel's drops, and what of the cadence's missing samples they do not explain."""
+
+    # Drops that no cadence has missed by then were a neighbour's. Frames may wait ten seconds in the kernel.
+    FORGET_S = 30.0
 
     def __init__(self, now: float) -> None:
         self._total = 0
@@ -108,6 +129,8 @@ class Blame:
         since_ts, self._read_ts = self._read_ts, now
         if not count:
             return None
+        if since_ts - self._unseen_to_ts > self.FORGET_S:
+            self._unseen = 0
         if not self._unseen:
             self._unseen_from_ts = since_ts
         self._unseen += count

@@ -27,21 +27,23 @@ class Client:
         self.write_buffer = write_buffer
         self.subscription = EVERYTHING
         self.states: deque[bytes] = deque()
+        self.states_size = 0
         self.held_since: float | None = None  # None: live. Else since when it has not moved
         self.replay_from: int | None = None  # the number of the next event from the ring
+        self._held_size = 0
         self.skipped = 0
         self._first = self._last = (0, 0.0)
 
     @property
     def is_open(self) -> bool:
-        return self.connection.protocol.state is State.OPEN
+        return self.connection.protocol.state is State.OPEN and not self.connection.transport.is_closing()
 
     def write(self, data: bytes) -> bool:
         """False when there is no room. To a connection that is closing nothing may be written."""
         connection = self.connection
-        if connection.protocol.state is not State.OPEN:
-            return True
         transport = connection.transport
+        if connection.protocol.state is not State.OPEN or transport.is_closing():
+            return True
         held = transport.get_write_buffer_size()
         if held and held + len(data) > self.write_buffer:
             return False
@@ -67,8 +69,19 @@ class Client:
                 return False
             self.skipped = 0
         while self.states and self.write(self.states[0]):
-            self.states.popleft()
+            self.states_size -= len(self.states.popleft())
         return not self.states
+
+    def keep(self, frame: bytes) -> None:
+        self.states.append(frame)
+        self.states_size += len(frame)
+
+    def has_moved(self) -> bool:
+        """Whether the peer has taken anything since `remember`: it is slow then, not stuck."""
+        return self.connection.transport.get_write_buffer_size() < self._held_size
+
+    def remember(self) -> None:
+        self._held_size = self.connection.transport.get_write_buffer_size()
 
 
 def render(subscription: Subscription, items: Iterable[tuple[int, object, bytes]]) -> bytes:

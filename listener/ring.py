@@ -5,6 +5,7 @@ segments, so that appending costs next to nothing and a replay finds its place a
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 # (type, channel): all that a subscription asks of an event.
@@ -29,6 +30,7 @@ class Ring:
         self._keep_s = keep_s
         self._segments = deque([_Segment()])
         self._bytes = 0
+        self._gone: dict[Kind, int] = {}  # the number of the newest of each kind that is not here any more
         self.tail = 1  # the number of the oldest that is still here
         self.head = 0  # the number of the newest
 
@@ -65,7 +67,12 @@ class Ring:
             )
         ]
 
+    def has_lost(self, number: int, wants: Callable[[Kind], bool]) -> bool:
+        """Whether something that is wanted has gone, from this number on."""
+        return any(newest >= number and wants(kind) for kind, newest in self._gone.items())
+
     def _drop(self) -> None:
         gone = self._segments.popleft()
         self._bytes -= gone.size
+        self._gone.update(zip(gone.kinds, range(self.tail, self.tail + len(gone.kinds)), strict=True))
         self.tail += len(gone.kinds)

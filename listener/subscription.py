@@ -108,7 +108,7 @@ def _resume(text: str) -> Resume:
 
 
 def _hint(word: str, known: Mapping[str, Any] | frozenset[str]) -> str:
-    match = difflib.get_close_matches(word, known, n=1)
+    match = difflib.get_close_matches(word[:32], known, n=1)
     return f", did you mean {match[0]!r}?" if match else f"; known are {', '.join(sorted(known))}"
 
 

@@ -13,6 +13,8 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,6 +41,10 @@ INBOUND_MAX_BYTES = 64 * 1024
 # Messages a second that one client may send, and how many at once.
 INBOUND_RATE = 20.0
 INBOUND_BURST = 50.0
+# Who goes on after so many that were not read is not a client but a flood.
+REFUSED_MAX = 1000
+INBOUND_CHUNK_BYTES = 4096
+REASON_MAX = 200
 # Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
 UNACKNOWLEDGED_S = 30
 
@@ -72,6 +78,35 @@ class _Subscribe(msgspec.Struct, forbid_unknown_fields=True, tag="command:subscr
     id: str | int | None = None
 
 
+class _Connection(ServerConnection):
+    """Bounds what one peer can do to the loop and to the memory, also with frames that websockets answers."""
+
+    def __init__(self, *arguments: Any, alive: set["_Connection"], bound: int, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.alive = alive
+        self.bound = bound
+        self.pongs_held = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # asyncio would hand over 256 KiB at once: thirty thousand small messages, parsed in one turn.
+        self.transport.max_size = INBOUND_CHUNK_BYTES  # type: ignore[attr-defined]
+        self.alive.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.alive.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        held = self.transport.get_write_buffer_size()
+        super().data_received(data)
+        # Pongs are written at once, and nobody has to read them.
+        now_held = self.transport.get_write_buffer_size()
+        self.pongs_held = self.pongs_held + now_held - held if now_held > self.bound else 0
+        if self.pongs_held > self.bound:
+            self.transport.abort()
+
+
 class WebSocketEventServer:
     def __init__(
         self,
@@ -86,7 +121,7 @@ class WebSocketEventServer:
         self._names = {"localhost", config.host.lower(), own, *(own + end for end in LOCAL_ENDINGS)}
         self._server: Server | None = None
         self._fanout = Fanout(config)
-        self._sessions: set[ServerConnection] = set()
+        self._alive: set[_Connection] = set()
         self._connections: Counter[str] = Counter()  # per address
         self.broadcast = self._fanout.publish
         self._counts = Counter(dict.fromkeys(_COUNTED, 0))
@@ -129,7 +164,7 @@ class WebSocketEventServer:
                 await self._server.wait_closed()
         except TimeoutError:
             # Within its bound, and yet so full that websockets waits for room before its own deadline runs.
-            for connection in tuple(self._sessions):
+            for connection in tuple(self._alive):
                 connection.transport.abort()
             await self._server.wait_closed()
 
@@ -140,6 +175,10 @@ class WebSocketEventServer:
             self._config.port,
             family=family,
             process_request=self._http,
+            create_connection=cast(
+                "type[ServerConnection]",
+                partial(_Connection, alive=self._alive, bound=self._config.write_buffer),
+            ),
             server_header=None,
             compression=None,
             max_size=INBOUND_MAX_BYTES,
@@ -159,10 +198,10 @@ class WebSocketEventServer:
         assert connection.request is not None
         subscription, resume = parse_query(_query(connection.request))
         client = self._welcome(connection, subscription, resume)
-        self._sessions.add(connection)
         self._connections[host] += 1
         _log.info("client_connected", address=address_of(connection), total=self.clients)
         bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
+        refused = 0
         try:
             # Abnormal ends are as ordinary as normal ones: a tablet goes out of range.
             with contextlib.suppress(ConnectionClosed):
@@ -173,11 +212,15 @@ class WebSocketEventServer:
                         self._receive(client, message)
                         continue
                     self._counts["messages_refused"] += 1
+                    refused += 1
+                    if refused > REFUSED_MAX:
+                        _log.warning("client_aborted", address=address_of(connection), reason="flood")
+                        connection.transport.abort()
+                        break
                     if not was_dry:  # one answer, or the flood would be answered with another
                         self._answer_error(client, "too_many_messages", f"{INBOUND_RATE:g} a second")
         finally:
             self._fanout.forget(client)
-            self._sessions.discard(connection)
             self._connections -= Counter({host: 1})
             _log.info(
                 "client_disconnected",
@@ -194,9 +237,9 @@ class WebSocketEventServer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
         client = Client(connection, self._config.write_buffer)
-        self._fanout.join(client, subscription)
+        head = self._fanout.join(client, subscription)
         hello = self._hello()
-        hello.payload["seq"] = self._fanout.head
+        hello.payload["seq"] = head
         self._fanout.send(client, hello)
         if resume is not None:
             self._fanout.resume(client, resume.epoch == hello.payload.get("epoch"), resume.seq)
@@ -217,13 +260,12 @@ class WebSocketEventServer:
             reason = f"no such command: {inbound.type[:64]}"
             self._answer_error(client, "unknown_command", reason, inbound.id)
             return
-        self._fanout.join(client, subscription)
         more = {} if inbound.id is None else {"id": inbound.id}
-        more["seq"] = self._fanout.head
+        more["seq"] = self._fanout.join(client, subscription)
         self._fanout.send(client, events.result(time.time(), "subscribe", more))
 
     def _answer_error(self, client: Client, code: str, reason: str, given: str | int | None = None) -> None:
-        details = {"reason": reason}
+        details = {"reason": reason[:REASON_MAX]}
         if given is not None:
             details["id"] = str(given)[:64]
         self._fanout.send(client, events.error(time.time(), "system", code, details))

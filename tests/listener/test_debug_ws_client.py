@@ -348,16 +348,6 @@ def test_a_closed_pipe_ends_it_quietly(sender: Callable[..., Sender], flags: lis
     assert len(ended.stdout.splitlines()) == 1
 
 
-def test_it_runs_as_a_script_too(sender: Callable[..., Sender], processes: Callable[..., Any]) -> None:
-    server = sender()
-    process = processes(
-        "--url", server.url, "--count", "2", command=(str(ROOT / "listener" / "debug_ws_client.py"),)
-    )
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, out.splitlines()) == (0, EVENTS[:2])
-    assert err == f"Connected to {server.url}\n"
-
-
 def test_a_full_disk_ends_it_with_one_line(sender: Callable[..., Sender]) -> None:
     server = sender()
     with Path("/dev/full").open("w") as full:

@@ -101,6 +101,27 @@ def test_two_clocks_that_drift_are_no_loss(drift: float) -> None:
     assert told(ideal(50_000, period_s=PERIOD_S * (1 + drift))) == []
 
 
+@pytest.mark.parametrize("period_s", [0.00395, 0.00401, 0.0042, 0.0049])
+def test_a_sensor_of_another_pace_misses_nothing(period_s: float) -> None:
+    assert told(ideal(10_000, period_s=period_s)) == []
+
+
+@pytest.mark.parametrize("at", [1000, 1100, 1230, 1249])
+def test_what_was_missing_before_a_silence_is_told_when_the_silence_is(at: int) -> None:
+    cadence = Cadence(PERIOD_S)
+    stream = ideal(1260)
+    first = told(without(stream, range(at, at + 5)), cadence)
+    last = cadence.restart()
+    assert [*first, *([last] if last else [])] == [Missing(5, stream[at - 1], stream[at + 5])]
+    assert cadence.restart() is None
+
+
+def test_a_pause_with_a_burst_before_a_silence_is_no_loss() -> None:
+    cadence = Cadence(PERIOD_S)
+    assert told(stalled(ideal(1100), 1000, 0.3), cadence) == []
+    assert cadence.restart() is None
+
+
 @pytest.mark.parametrize("ts", [TS - 3600, TS + 3600])
 def test_a_clock_that_was_set_is_no_loss(ts: float) -> None:
     assert told(ideal(500) + ideal(500, ts=ts)) == []
@@ -155,6 +176,15 @@ def test_drops_of_neighbours_do_not_excuse_a_later_hole() -> None:
     blame.kernel(1000, TS + 1)
     assert blame.bus(Missing(5, TS + 1.5, TS + 1.6)) == 5
     assert blame.bus(Missing(5, TS + 0.5, TS + 0.6)) == 5  # nor, once that is known, an earlier one
+
+
+def test_drops_of_long_ago_do_not_excuse_a_hole_with_a_drop_of_its_own() -> None:
+    blame = Blame(TS)
+    blame.kernel(1000, TS + 1)
+    for second in range(2, 100):
+        blame.kernel(1000, TS + second)
+    blame.kernel(1001, TS + 100)
+    assert blame.bus(Missing(50, TS + 99.2, TS + 99.4)) == 49
 
 
 def test_drops_do_not_excuse_a_hole_from_before_them() -> None:
