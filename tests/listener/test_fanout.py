@@ -1,80 +1,37 @@
-"""How events reach many clients: joined, numbered, thinned out, replayed; and never a hole or a double."""
+"""How events reach many clients: joined, as asked for, bounded."""
 
 import asyncio
 import json
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import wsproto
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, TextMessage
 from wsproto.events import Request as WsRequest
 
-from listener import client as client_module
 from listener import events, fanout, outbound
-from listener.client import EventClient, Refused
-from listener.config import WebsocketConfig
-from listener.events import EventEnvelope
 from listener.websocket_server import INBOUND_BURST, WebSocketEventServer
-
-PATIENCE_S = 20.0
-
-Start = Callable[..., Awaitable[WebSocketEventServer]]
+from tests.listener.serving import (
+    PATIENCE_S,
+    Start,
+    client_of,
+    raws,
+    receive,
+    sample,
+    servers,
+    state,
+    take,
+    until,
+)
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    servers = []
-
-    async def started(*, epoch: str = "e1", port: int = 0, **settings: Any) -> WebSocketEventServer:
-        config = WebsocketConfig(**{"host": "127.0.0.1", "port": port, **settings})
-        server = WebSocketEventServer(config, lambda: events.hello(1.0, {"epoch": epoch}), {})
-        servers.append(server)
-        await server.start()
-        return server
-
-    yield started
-    async with asyncio.timeout(PATIENCE_S):
-        for server in servers:
-            await server.stop()
-
-
-def client_of(server: WebSocketEventServer, query: str = "") -> AbstractAsyncContextManager[ClientConnection]:
-    return connect(f"ws://127.0.0.1:{server.port}/{query}", compression=None, max_size=None)
-
-
-async def receive(client: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
-        event = json.loads(await client.recv())
-    assert isinstance(event, dict)
-    return event
-
-
-async def take(client: ClientConnection, count: int) -> list[dict[str, Any]]:
-    return [await receive(client) for _ in range(count)]
-
-
-async def until(fact: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not fact():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.005)
-
-
-def sample(number: int, channel: str = "master") -> EventEnvelope:
-    return events.position_sample(float(number), channel, number)
-
-
-def state(number: int) -> EventEnvelope:
-    return events.status(float(number), "system", f"state {number}")
-
-
-def raws(received: list[dict[str, Any]]) -> list[int]:
-    return [event["payload"]["position_raw"] for event in received]
+    async with servers({"epoch": "e1"}) as start:
+        yield start
 
 
 class Writes:
@@ -163,24 +120,6 @@ async def test_coalesce_ms_is_the_least_time_between_two_writes(
         assert raws(await take(client, 100)) == list(range(100))
         pauses = [after - before for before, after in zip(writes.at, writes.at[1:], strict=False)]
         assert min(pauses) > 0.045
-
-
-async def test_an_event_between_two_clients_is_neither_lost_nor_doubled_for_who_comes_back(
-    start: Start,
-) -> None:
-    server = await start(coalesce_ms=20)
-    async with client_of(server) as client:
-        await receive(client)
-        server.broadcast(sample(1))
-        server.broadcast(sample(2))  # waits in the batch
-        client.transport.abort()
-    await until(lambda: server.clients == 0)
-    server.broadcast(sample(3))  # nobody is there
-    await asyncio.sleep(0.05)  # the batch is over
-    async with client_of(server, "?seq=1&resume=e1:0") as client:
-        await receive(client)
-        server.broadcast(sample(4))
-        assert [event["seq"] for event in await take(client, 4)] == [1, 2, 3, 4]
 
 
 async def test_a_batch_never_grows_over_what_may_be_held_for_a_client(
@@ -285,19 +224,21 @@ async def test_with_a_rate_come_the_latest_values_and_every_state(start: Start) 
         took_s = time.monotonic() - began
         server.broadcast(events.status(0.0, "system", "end"))
         got: list[dict[str, Any]] = []
-        while not got or got[-1]["payload"].get("state") != "end" or len(got) < 4:
+        newest = {"master": 198, "slave": 199}
+        missing = {"end", *newest.values()}
+        while missing:
             got.append(await receive(client))
-        last = [event for event in (await take(client, 2)) if event["type"] == "position_sample"]
-        samples = [event for event in [*got, *last] if event["type"] == "position_sample"]
+            missing -= {got[-1]["payload"].get("state"), got[-1]["payload"].get("position_raw")}
+        samples = [event for event in got if event["type"] == "position_sample"]
         assert [e["payload"]["state"] for e in got if e["type"] == "status"] == [
             *(f"state {number}" for number in range(0, 200, 50)),
             "end",
         ]
-        for channel, newest in (("master", 198), ("slave", 199)):
+        for channel, last in newest.items():
             mine = [e["payload"]["position_raw"] for e in samples if e["payload"]["channel"] == channel]
             assert 3 <= len(mine) <= took_s * 10 + 2
             assert mine == sorted(mine)
-            assert mine[-1] == newest, "the last value comes although nothing follows it"
+            assert mine[-1] == last, "it comes although nothing follows it"
 
 
 async def test_a_subscription_can_be_changed_in_the_session(start: Start) -> None:
@@ -393,144 +334,6 @@ async def test_a_flood_of_messages_is_answered_once_and_the_session_goes_on(star
         client.transport.abort()
 
 
-# --- coming back
-
-
-async def test_who_comes_back_gets_what_it_missed_and_then_goes_on_live(start: Start) -> None:
-    server = await start()
-    for number in range(1000):
-        server.broadcast(sample(number))
-    async with client_of(server, "?seq=1&resume=e1:400") as client:
-        assert (await receive(client))["payload"] == {"epoch": "e1", "seq": 1000}
-        for number in range(1000, 1100):
-            server.broadcast(sample(number))
-        got = await take(client, 700)
-        assert [event["seq"] for event in got] == list(range(401, 1101))
-        assert raws(got) == list(range(400, 1100))
-
-
-async def test_who_missed_nothing_gets_nothing_twice(start: Start) -> None:
-    server = await start()
-    server.broadcast(sample(0))
-    async with client_of(server, "?seq=1&resume=e1:1") as client:
-        await receive(client)
-        server.broadcast(sample(1))
-        assert (await receive(client))["seq"] == 2
-
-
-async def test_a_replay_follows_the_subscription(start: Start) -> None:
-    server = await start()
-    for number in range(600):
-        server.broadcast(sample(number) if number % 100 else state(number))
-    async with client_of(server, "?seq=1&types=status&resume=e1:101") as client:
-        await receive(client)
-        assert [event["seq"] for event in await take(client, 4)] == [201, 301, 401, 501]
-    async with client_of(server, "?seq=1&rate=10&resume=e1:0") as client:
-        await receive(client)
-        assert [event["seq"] for event in await take(client, 6)] == [1, 101, 201, 301, 401, 501]
-
-
-async def test_what_the_ring_has_no_more_is_told_with_its_number(start: Start) -> None:
-    server = await start(resume_bytes=65_536)
-    for number in range(5000):
-        server.broadcast(sample(number))
-    async with client_of(server, "?seq=1&resume=e1:10") as client:
-        await receive(client)
-        gap = await receive(client)
-        assert (gap["type"], gap["payload"]["where"], gap["payload"]["first_seq"]) == ("gap", "resume", 11)
-        first = await receive(client)
-        assert gap["payload"]["last_seq"] == first["seq"] - 1
-        assert gap["payload"]["skipped"] == first["seq"] - 11
-        rest = await take(client, 5000 - first["seq"])
-        assert [event["seq"] for event in rest] == list(range(first["seq"] + 1, 5001))
-
-
-@pytest.mark.parametrize("resume", ["other:1", "e1:999"])
-async def test_a_place_in_another_life_of_the_listener_is_told_as_a_gap(start: Start, resume: str) -> None:
-    server = await start()
-    for number in range(5):
-        server.broadcast(sample(number))
-    async with client_of(server, f"?seq=1&resume={resume}") as client:
-        await receive(client)
-        gap = await receive(client)
-        assert (gap["type"], gap["payload"]["where"], gap["payload"]["skipped"]) == ("gap", "resume", None)
-        server.broadcast(sample(5))
-        assert (await receive(client))["seq"] == 6
-
-
-async def test_a_long_replay_does_not_delay_the_others(start: Start) -> None:
-    server = await start()
-    for number in range(20_000):
-        server.broadcast(sample(number))
-    async with client_of(server) as other, client_of(server, "?seq=1&resume=e1:0") as back:
-        await receive(other)
-        await receive(back)
-        worst_s = 0.0
-        for number in range(50):
-            began = time.monotonic()
-            server.broadcast(sample(number))
-            await receive(other)
-            worst_s = max(worst_s, time.monotonic() - began)
-        assert worst_s < 0.5
-        got = await take(back, 20_050)
-        assert [event["seq"] for event in got] == list(range(1, 20_051))
-
-
-async def test_who_comes_back_while_events_go_on_and_reads_in_its_time_misses_nothing(start: Start) -> None:
-    server = await start(write_buffer=16_384)
-    for number in range(6000):
-        server.broadcast(sample(number))
-    live = 6000
-
-    async def go_on() -> None:
-        nonlocal live
-        while live < 6600:
-            await asyncio.sleep(0.002)
-            server.broadcast(sample(live))
-            live += 1
-
-    async with client_of(server, "?seq=1&resume=e1:0") as client, asyncio.TaskGroup() as tasks:
-        going_on = tasks.create_task(go_on())
-        await receive(client)
-        seqs: list[int | None] = []
-        while not going_on.done() or seqs[-1] != live:
-            seqs.append((await receive(client)).get("seq"))
-            if len(seqs) % 200 == 0:
-                await asyncio.sleep(0.02)
-    assert seqs == list(range(1, 6601))
-
-
-async def test_what_is_not_wanted_is_not_missed(start: Start) -> None:
-    server = await start(resume_bytes=65_536)
-    server.broadcast(state(0))
-    for number in range(5000):
-        server.broadcast(sample(number))
-    async with client_of(server, "?seq=1&types=status&resume=e1:1") as client:
-        await receive(client)
-        server.broadcast(state(1))
-        assert (await receive(client))["payload"]["state"] == "state 1"
-    async with client_of(server, "?seq=1&types=status&resume=e1:0") as client:
-        await receive(client)
-        gap = await receive(client)
-        assert (gap["type"], gap["payload"]["where"], gap["payload"]["first_seq"]) == ("gap", "resume", 1)
-
-
-async def test_another_subscription_during_a_replay_says_from_where_it_holds(start: Start) -> None:
-    server = await start(write_buffer=4096)
-    for number in range(3000):
-        server.broadcast(sample(number))
-    async with client_of(server, "?seq=1&resume=e1:0") as client:
-        await receive(client)
-        await client.send('{"type": "command:subscribe", "types": ["status"], "seq": true}')
-        server.broadcast(state(1))
-        got: list[dict[str, Any]] = []
-        while not {"status", "result"} <= {event["type"] for event in got[-2:]}:
-            got.append(await receive(client))
-        (answer,) = [event for event in got if event["type"] == "result"]
-        last = max(event["seq"] for event in got if event["type"] == "position_sample")
-        assert answer["payload"]["seq"] == last
-
-
 # --- one client and the others
 
 
@@ -602,181 +405,3 @@ async def test_pings_that_nobody_reads_the_answers_of_do_not_fill_the_memory(sta
     assert connection.transport.is_closing()
     writer.transport.abort()
     del reader
-
-
-# --- the client that others import
-
-
-async def test_a_hundred_lost_connections_cost_no_event_and_double_none(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "BACK_OFF_FIRST_S", 0.005)
-    server = await start()
-    chance = random.Random(7)
-    killed = last = 0
-    done = asyncio.Event()
-
-    async def publish() -> int:
-        number = 0
-        while not done.is_set():
-            for _ in range(chance.randrange(1, 8)):
-                server.broadcast(state(number) if number % 97 == 0 else sample(number))
-                number += 1
-            await asyncio.sleep(0.002)
-        return number
-
-    async def kill() -> None:
-        nonlocal killed
-        while killed < 100:
-            await asyncio.sleep(chance.uniform(0.001, 0.05))
-            for connection in tuple(server._alive):
-                if not connection.transport.is_closing():
-                    connection.transport.abort()
-                    killed += 1
-        done.set()
-
-    seqs: list[int] = []
-    others: list[str] = []
-
-    async def listen() -> None:
-        async with EventClient(f"ws://127.0.0.1:{server.port}") as stream:
-            async for event in stream:
-                if "seq" in event:
-                    seqs.append(event["seq"])
-                else:
-                    others.append(event["type"])
-                if seqs and seqs[-1] == last:
-                    return
-
-    async with asyncio.timeout(40):
-        listening = asyncio.create_task(listen(), name="listen")
-        await until(lambda: server.clients == 1)
-        publishing = asyncio.create_task(publish(), name="publish")
-        await kill()
-        assert await publishing > 0
-        last = server.counts["events"] + 1
-        server.broadcast(state(-1))
-        await listening
-    assert seqs == list(range(1, server.counts["events"] + 1))
-    assert set(others) == {"hello"}
-    assert others.count("hello") > 60
-
-
-async def test_a_new_life_of_the_listener_is_told_and_followed(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "BACK_OFF_FIRST_S", 0.005)
-    first = await start(epoch="one")
-    for number in range(10):
-        first.broadcast(sample(number))
-    port = first.port
-    told: list[str] = []
-    got: list[dict[str, Any]] = []
-    second = first
-    async with asyncio.timeout(PATIENCE_S), EventClient(f"ws://127.0.0.1:{port}", tell=told.append) as stream:
-        async for event in stream:
-            got.append(event)
-            if len(got) == 1:
-                first.broadcast(sample(10))
-            elif len(got) == 2:
-                await first.stop()
-                second = await start(epoch="two", port=port)
-            elif event["type"] == "gap":
-                second.broadcast(sample(0))
-            elif len(got) > 4:
-                break
-    assert [(event["type"], event.get("seq")) for event in got] == [
-        ("hello", None),
-        ("position_sample", 11),
-        ("hello", None),
-        ("gap", None),
-        ("position_sample", 1),
-    ]
-    assert told[0] == f"Connected to ws://127.0.0.1:{port}"
-    assert any(line.startswith("Disconnected: 1001") for line in told)
-
-
-async def test_what_another_attempt_would_not_change_is_an_error(start: Start) -> None:
-    server = await start()
-    stream = EventClient(f"ws://127.0.0.1:{server.port}", types=["stauts"])
-    with pytest.raises(Refused, match="HTTP 400: types: no such type: 'stauts'"):
-        async for _ in stream:
-            pass
-
-
-async def test_the_client_sends_commands_and_asks_for_less(start: Start) -> None:
-    server = await start()
-    async with EventClient(
-        f"ws://127.0.0.1:{server.port}", types=["status"], channel="master", rate=2.5
-    ) as stream:
-        with pytest.raises(ConnectionError):
-            await stream.send({"type": "command:subscribe"})
-        async for event in stream:
-            if event["type"] == "hello":
-                ((subscription, _),) = server._fanout._groups.items()
-                assert (subscription.types, subscription.channel) == (frozenset({"status"}), "master")
-                assert (subscription.rate_hz, subscription.seq) == (2.5, True)
-                await stream.send({"type": "command:subscribe", "seq": True})
-            elif event["type"] == "result":
-                break
-
-
-async def test_the_client_ends_when_another_task_closes_it(start: Start) -> None:
-    server = await start()
-    stream = EventClient(f"ws://127.0.0.1:{server.port}")
-    got: list[str] = []
-
-    async def listen() -> None:
-        async for event in stream:
-            got.append(event["type"])  # noqa: PERF401
-
-    async with asyncio.timeout(PATIENCE_S):
-        listening = asyncio.create_task(listen(), name="listen")
-        await until(lambda: got == ["hello"])
-        await stream.aclose()
-        await listening
-    assert got == ["hello"]
-
-
-async def test_the_client_keeps_its_subscription_and_its_place_over_a_lost_connection(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "BACK_OFF_FIRST_S", 0.005)
-    server = await start()
-    states: list[str] = []
-    async with asyncio.timeout(PATIENCE_S), EventClient(f"ws://127.0.0.1:{server.port}/?seq=0") as stream:
-        async for event in stream:
-            if event["type"] == "hello" and not states:
-                await stream.send({"type": "command:subscribe", "types": ["status"]})
-            elif event["type"] == "result":
-                for number in range(3):
-                    server.broadcast(state(number))
-                    server.broadcast(sample(number))
-            elif event["type"] == "status":
-                states.append(event["payload"]["state"])
-                if len(states) == 3:
-                    for connection in tuple(server._alive):
-                        connection.transport.abort()
-                    server.broadcast(state(3))
-                elif len(states) == 4:
-                    break
-            else:
-                assert event["type"] == "hello", event
-    assert states == ["state 0", "state 1", "state 2", "state 3"]
-
-
-async def test_with_a_rate_the_client_gets_the_value_that_waited_behind_a_state(start: Start) -> None:
-    server = await start()
-    got: list[tuple[str, int]] = []
-    async with asyncio.timeout(PATIENCE_S), EventClient(f"ws://127.0.0.1:{server.port}", rate=5) as stream:
-        async for event in stream:
-            if event["type"] == "hello":
-                server.broadcast(sample(1))
-                await asyncio.sleep(0.02)
-                server.broadcast(sample(2))
-                server.broadcast(state(3))
-            else:
-                got.append((event["type"], event["seq"]))
-                if len(got) == 3:
-                    break
-    assert got == [("position_sample", 1), ("status", 3), ("position_sample", 2)]

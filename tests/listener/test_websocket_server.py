@@ -5,13 +5,13 @@ import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve as really
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -25,8 +25,8 @@ from listener.events import EventEnvelope
 from listener.hub import Hub
 from listener.outbound import Client, text_frame
 from listener.websocket_server import CLOSE_S, PortUnavailable, WebSocketEventServer
+from tests.listener.serving import PATIENCE_S, Start, client_of, receive, sample, servers, until
 
-PATIENCE_S = 10.0
 HELLO = events.hello(1.0, {"version": "test"})
 PAGES = {
     "/": lambda: (200, "text/plain", b"front page\n"),
@@ -34,49 +34,17 @@ PAGES = {
     "/metrics": lambda: (200, "text/plain; version=0.0.4", b"les02_clients 0\n"),
 }
 
-Start = Callable[..., Awaitable[WebSocketEventServer]]
-
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    servers = []
-
-    async def started(**settings: Any) -> WebSocketEventServer:
-        config = WebsocketConfig(**{"host": "127.0.0.1", "port": 0, **settings})
-        server = WebSocketEventServer(config, lambda: HELLO, PAGES)
-        servers.append(server)
-        await server.start()
-        return server
-
-    yield started
-    async with asyncio.timeout(PATIENCE_S):
-        for server in servers:
-            await server.stop()
+    async with servers({"version": "test"}, PAGES) as start:
+        yield start
 
 
 @pytest.fixture
 def logged() -> Any:
     with structlog.testing.capture_logs() as entries:
         yield entries
-
-
-def client_of(
-    server: WebSocketEventServer, query: str = "", **settings: Any
-) -> AbstractAsyncContextManager[ClientConnection]:
-    return connect(f"ws://127.0.0.1:{server.port}/{query}", **settings)
-
-
-async def receive(client: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
-        event = json.loads(await client.recv())
-    assert isinstance(event, dict)
-    return event
-
-
-async def until(fact: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not fact():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.005)
 
 
 class Reluctant:
@@ -140,10 +108,6 @@ def held_for(server: WebSocketEventServer) -> int:
     return client.connection.transport.get_write_buffer_size()
 
 
-def sample(number: int) -> EventEnvelope:
-    return events.position_sample(float(number), "master", number)
-
-
 def fill(server: WebSocketEventServer, *, skip: int = 1) -> tuple[int, int]:
     """Samples 0, 1, 2, … until `skip` of them had no room; how many went out, and how many were made.
 
@@ -182,7 +146,7 @@ async def test_hello_comes_first_and_every_event_as_it_was_encoded(start: Start)
     ]
     async with client_of(server, max_size=None) as one, client_of(server) as another:
         for client in (one, another):
-            assert await client.recv(decode=False) == events.encode(HELLO)
+            assert await receive(client) == events.hello(1.0, {"version": "test", "seq": 0}).to_dict()
         assert server.clients == 2
         for event in sent:
             tell(server, event)
