@@ -47,8 +47,8 @@ NO_DATA: Final = "no_data"
 BUS_UP: Final = "bus_up"
 BUS_LOST: Final = "bus_lost"
 
-WATCH_S = 0.1
-STANDSTILL_S = 0.2
+WATCH_S = 0.2
+STANDSTILL_S = 0.4
 # One dead channel is told this much later than two, so that a dead bus is one event.
 LONE_CHANNEL_FACTOR = 1.2
 REPEAT_S = 1.0

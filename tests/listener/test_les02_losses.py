@@ -195,7 +195,7 @@ async def test_the_watch_reads_the_counter_every_second(
         bench.now += seconds
         looks += 1
         bench.dropped = looks
-        if looks == 35:
+        if looks == 18:
             raise InterruptedError
 
     monkeypatch.setattr("asyncio.sleep", sleep)
