@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 CLOCK_STEP: Final = "clock_step"
 
-COUNTER_S = 1.0
+COUNTER_S = 0.95  # every second, asked five times a second
 # NTP slews by half a millisecond a second; more than this at once is a step.
 CLOCK_STEP_S = 0.05
 CAN_ERROR_S = 1.0
