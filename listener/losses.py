@@ -26,10 +26,12 @@ class Cadence:
        with a burst after it is not a loss. The price: a loss is told within two windows.
     2. Both clocks drift, and the sensor's may be another: lateness without a long interval moves the phase.
     3. An interval that no sensor and no loss explains starts anew.
-    4. When nothing more is to be expected, the lateness since the last long interval is judged as it stands.
+    4. When nothing more is to be expected, the lateness since the last long interval is judged, if there were
+       enough samples since to tell it from a late one.
     """
 
     WINDOW = 250  # samples, a second
+    ENOUGH = 25
     LONGEST_S = 60.0
 
     def __init__(self, period_s: float) -> None:
@@ -38,7 +40,7 @@ class Cadence:
         self._holes: list[tuple[float, float]] = []  # the long intervals
         self._window_ts = self._least_late_s = math.inf
         self._least_late_since_hole_s = math.inf
-        self._left = self._ignore = 0
+        self._left = self._ignore = self._since_hole = 0
         self._last_ts = math.nan
 
     def restart(self, ignore: int = 0) -> Missing | None:
@@ -46,7 +48,9 @@ class Cadence:
 
         `ignore` so many samples first: after a step of the clock old timestamps are still on their way.
         """
-        missing = self._missing(self._least_late_since_hole_s, self._holes)
+        enough = self._since_hole >= self.ENOUGH
+        missing = self._missing(self._least_late_since_hole_s, self._holes) if enough else None
+        self._since_hole = 0
         self._holes.clear()
         self._least_late_since_hole_s = math.inf
         self._ignore = ignore
@@ -66,6 +70,8 @@ class Cadence:
         if interval_s > 1.25 * self._period_s:
             self._holes.append((before_ts, ts))
             self._least_late_since_hole_s = math.inf
+            self._since_hole = 0
+        self._since_hole += 1
         self._due += self._period_s
         late_s = ts - self._due
         if late_s < self._least_late_s:

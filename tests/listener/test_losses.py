@@ -106,13 +106,21 @@ def test_a_sensor_of_another_pace_misses_nothing(period_s: float) -> None:
     assert told(ideal(10_000, period_s=period_s)) == []
 
 
-@pytest.mark.parametrize("at", [1000, 1100, 1230, 1249])
+@pytest.mark.parametrize("at", [1000, 1100, 1229])
 def test_what_was_missing_before_a_silence_is_told_when_the_silence_is(at: int) -> None:
     cadence = Cadence(PERIOD_S)
     stream = ideal(1260)
     first = told(without(stream, range(at, at + 5)), cadence)
     last = cadence.restart()
     assert [*first, *([last] if last else [])] == [Missing(5, stream[at - 1], stream[at + 5])]
+    assert cadence.restart() is None
+
+
+@pytest.mark.parametrize("late_s", [0.0025, 0.004, 0.03])
+def test_a_last_sample_that_was_late_is_no_loss(late_s: float) -> None:
+    cadence = Cadence(PERIOD_S)
+    stream = ideal(1001)
+    assert told([*stream[:-1], stream[-1] + late_s], cadence) == []
     assert cadence.restart() is None
 
 
