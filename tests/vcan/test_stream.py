@@ -91,8 +91,10 @@ def test_a_ride_from_candumps_log_is_heard_as_it_was_recorded(
     listener: Daemon, paused_sensor: Program, tmp_path: Path, record_property: Report
 ) -> None:
     with recording(tmp_path / "ride.log") as ride:
+        before = sent()
         with sending(paused_sensor):
             until(lambda: len({one.raw for one in ride.positions()}) > 200, "a part of a ride")
+        until(lambda: len(ride.frames()) == sent() - before, "candump to have written all of it")
         recorded = ride.positions()
     with client(listener) as witness:
         before, place = sent(), witness.now
