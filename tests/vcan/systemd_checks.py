@@ -146,8 +146,8 @@ def frozen_loop_is_restarted(sensor: Sensor) -> None:
 
 def killed_is_restarted(sensor: Sensor) -> None:
     restart_s = setting_s("RestartSec")
-    # Most of it is the program's own start, which this kernel makes several times as long as it is outside: what
-    # it takes to load here is not counted. A machine that is busy gets a second and a third chance.
+    # Most of it is the program's own start, which this kernel makes several times as long as outside: what
+    # loading takes here is not counted. A machine that is busy gets a second and a third chance.
     began = time.monotonic()
     run(sys.executable, "-c", "import listener.main")
     loading_s = time.monotonic() - began
