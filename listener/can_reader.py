@@ -17,9 +17,9 @@ import errno
 import random
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import can
 import structlog
@@ -59,6 +59,9 @@ _NEEDS = {
     "slcan": "; needs: pip install 'les02-listener[slcan]', the serial port as channel and [can] bitrate",
     "socketcand": "; needs: [can] options = {host = ..., port = ...}",
 }
+
+
+Handler = Callable[[can.Message], None]
 
 
 class BusUnavailable(Exception):  # noqa: N818 - a condition of the bus, as is BusLost
@@ -126,6 +129,13 @@ class CANBusReader:
     def __aiter__(self) -> AsyncIterator[can.Message]:
         return self._buffer
 
+    async def deliver(self, handler: Handler) -> NoReturn:
+        """Calls the handler for each message where it is read; ended as the iteration is.
+
+        At 500 messages a second the cost is in wake-ups; a turn of the loop costs as much as three clients.
+        """
+        await self._buffer.deliver(handler)
+
     def _start(self, bus: can.BusABC) -> None:
         self._bus = bus
         self._buffer = _Buffer()
@@ -142,13 +152,18 @@ def _receiver(bus: can.BusABC, interface: str) -> Receive:
 
 
 class _Buffer(can.AsyncBufferedReader):
-    """An AsyncBufferedReader that also passes on, in its place in the order, that the bus is lost."""
+    """An AsyncBufferedReader that also passes on, in its place in the order, that the bus is lost.
+
+    Or, once `deliver` has been called, no buffer at all: messages go to the handler.
+    """
 
     _END = can.Message()
 
     def __init__(self) -> None:
         super().__init__()
         self._failure: Exception | None = None
+        self._handler: Handler | None = None
+        self._ended: asyncio.Future[NoReturn] | None = None
         self.overflowed = 0
 
     @property
@@ -156,21 +171,53 @@ class _Buffer(can.AsyncBufferedReader):
         return self.buffer.qsize() >= DRAIN_BUDGET
 
     def on_message_received(self, msg: can.Message) -> None:
-        if self.buffer.qsize() < QUEUE_LIMIT:
+        if self._handler is not None:
+            self._hand_over(self._handler, msg)
+        elif self.buffer.qsize() < QUEUE_LIMIT:
             self.buffer.put_nowait(msg)
         else:
             self.overflowed += 1
 
     def on_error(self, exc: Exception) -> None:
         self._failure = exc
-        self.buffer.put_nowait(self._END)
+        if self._ended is not None:
+            self._end(self._lost())
+        else:
+            self.buffer.put_nowait(self._END)
+
+    async def deliver(self, handler: Handler) -> NoReturn:
+        self._ended = asyncio.get_running_loop().create_future()
+        while not self.buffer.empty():
+            message = self.buffer.get_nowait()
+            if message is self._END:
+                raise self._lost() from self._failure
+            handler(message)
+        self._handler = handler
+        await self._ended
 
     async def __anext__(self) -> can.Message:
         # `get` is a coroutine, which costs; of a batch only the first message has to be waited for.
         message = await self.buffer.get() if self.buffer.empty() else self.buffer.get_nowait()
         if message is self._END:
-            raise BusLost(str(self._failure) or repr(self._failure)) from self._failure
+            raise self._lost() from self._failure
         return message
+
+    def _hand_over(self, handler: Handler, message: can.Message) -> None:
+        try:
+            handler(message)
+        except Exception as exc:  # noqa: BLE001 - a defect of the handler's: raised where it can end the daemon
+            self._end(exc)
+
+    def _end(self, exc: Exception) -> None:
+        assert self._ended is not None
+        self._handler = None
+        if not self._ended.done():
+            self._ended.set_exception(exc)
+
+    def _lost(self) -> BusLost:
+        lost = BusLost(str(self._failure) or repr(self._failure))
+        lost.__cause__ = self._failure
+        return lost
 
 
 class _GuardedNotifier(can.Notifier):

@@ -93,8 +93,7 @@ class LES02:
         self.bus = BUS_UP
         while True:
             try:
-                async for message in reader:
-                    self.feed(message)
+                await reader.deliver(self.feed)
             except BusLost as exc:
                 self.bus_lost(str(exc))
             await reader.reopen()

@@ -376,6 +376,75 @@ async def test_a_descriptor_that_is_gone_is_a_lost_bus_too(reader: CANBusReader,
     assert "Bad file descriptor" in str(lost)
 
 
+# --- delivered at once
+
+
+async def test_a_message_is_delivered_where_it_is_read(reader: CANBusReader, bus: SocketpairBus) -> None:
+    numbers: list[int] = []
+    turns = 0
+    loop = asyncio.get_running_loop()
+
+    def count_turns() -> None:
+        nonlocal turns
+        turns += 1
+        if len(numbers) < 2:
+            loop.call_soon(count_turns)
+
+    reader.open()
+    bus.carry(range(1))
+    await asyncio.sleep(0.01)  # read before anybody asked for it
+    delivering = asyncio.create_task(reader.deliver(lambda message: numbers.append(number_in(message))))
+    await asyncio.sleep(0)
+    assert numbers == [0]
+    bus.carry(range(1, 2))
+    loop.call_soon(count_turns)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(numbers) < 2:  # noqa: ASYNC110 - the turns are what is counted
+            await asyncio.sleep(0)
+    assert numbers == [0, 1]
+    assert turns <= 2
+    delivering.cancel()
+
+
+async def test_delivering_ends_with_the_bus_after_what_came_before(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    numbers: list[int] = []
+    reader.open()
+    bus.carry(range(3 * DRAIN_BUDGET))
+    bus.cut()
+    with pytest.raises(BusLost, match="Network is down") as caught:
+        async with asyncio.timeout(PATIENCE_S):
+            await reader.deliver(lambda message: numbers.append(number_in(message)))
+    assert numbers == list(range(3 * DRAIN_BUDGET))
+    assert isinstance(caught.value.__cause__, can.CanOperationError)
+
+
+async def test_a_bus_that_was_lost_before_anybody_asked_is_lost(
+    reader: CANBusReader, bus: SocketpairBus
+) -> None:
+    numbers: list[int] = []
+    reader.open()
+    bus.carry(range(3))
+    bus.cut()
+    await asyncio.sleep(0.01)
+    with pytest.raises(BusLost):
+        await reader.deliver(lambda message: numbers.append(number_in(message)))
+    assert numbers == [0, 1, 2]
+
+
+async def test_a_defect_of_the_handler_is_no_lost_bus(reader: CANBusReader, bus: SocketpairBus) -> None:
+    def defective(_message: can.Message) -> None:
+        raise ZeroDivisionError
+
+    reader.open()
+    delivering = asyncio.create_task(reader.deliver(defective))
+    await asyncio.sleep(0)
+    bus.carry(range(5))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(delivering, PATIENCE_S)
+
+
 # --- interfaces without a descriptor
 
 
