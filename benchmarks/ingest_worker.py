@@ -26,6 +26,7 @@ from listener.config import CanConfig, Les02Config
 from listener.frames import decode
 from listener.hub import Hub
 from listener.les02 import LES02
+from listener.raw_frame import RawFrame
 
 VARIANTS = {
     "seed": "thread, and a queue polled each ms (the seed's design)",
@@ -83,26 +84,30 @@ async def _stock(descriptor: int, ready: Ready) -> int:
 
 
 async def _reader(descriptor: int, ready: Ready) -> int:
-    reader = _open(descriptor)
-    ready()
-    count = 0
-    async for message in reader:
-        if message.arbitration_id == END_ID:
-            break
-        count += 1
-    reader.close()
-    return count
+    return await _delivered(descriptor, ready, lambda _frame: None)
 
 
 async def _decode(descriptor: int, ready: Ready) -> int:
+    return await _delivered(descriptor, ready, lambda frame: decode(*frame))
+
+
+async def _delivered(descriptor: int, ready: Ready, handle: Callable[[RawFrame], object]) -> int:
     reader = _open(descriptor)
-    ready()
     count = 0
-    async for message in reader:
-        if message.arbitration_id == END_ID:
-            break
-        decode(message.arbitration_id, 0, bytes(message.data), message.timestamp)
-        count += 1
+    ended = asyncio.Event()
+
+    def take(frame: RawFrame) -> None:
+        nonlocal count
+        if frame.arbitration_id == END_ID:
+            ended.set()
+        else:
+            count += 1
+            handle(frame)
+
+    reading = asyncio.create_task(reader.deliver(take))
+    ready()
+    await ended.wait()
+    reading.cancel()
     reader.close()
     return count
 

@@ -1,14 +1,15 @@
-"""Owns the CAN bus: opens it, hands its messages on one by one, finds it again when it is lost.
+"""Owns the CAN bus: opens it, delivers its frames one by one, finds it again when it is lost.
 
-python-can's Notifier feeds an AsyncBufferedReader on the running loop. Left alone, this pair fails
-silently: `Notifier` calls `bus.recv(0)` from the loop's own callback, so an interface that goes down
-raises into the loop's exception handler, and whoever waits for the next message waits for ever. Hence:
+python-can's Notifier reads on the running loop. Left alone it fails silently: it calls `bus.recv(0)` from the
+loop's own callback, so an interface that goes down raises into the loop's exception handler, and whoever
+waits for the next message waits for ever. Hence:
 
-1. A receive error of any kind ends the iteration with `BusLost`, after the messages that came before it.
-2. One wake-up reads everything that is there (python-can reads one frame and costs four system calls); on
+1. A receive error of any kind ends `deliver` with `BusLost`, after the frames that came before it.
+2. A frame is delivered where it is read: at 500 frames a second the cost is in the turns of the loop.
+3. One wake-up reads everything that is there (python-can reads one frame and costs four system calls); on
    a bus near its limits a timer takes the place of the descriptor. What is not read waits in the kernel.
-3. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
-4. What the kernel had no room for is counted (`dropped`), over all sockets that this reader has had.
+4. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
+5. What the kernel had no room for is counted (`dropped`), over all sockets that this reader has had.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ import errno
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -26,6 +28,7 @@ import structlog
 
 from listener import socketcan
 from listener.config import CanConfig
+from listener.raw_frame import Flag, RawFrame
 from listener.socketcan import Receive
 
 if TYPE_CHECKING:
@@ -41,10 +44,10 @@ THREAD_POLL_S = 0.1
 # limits. Then a timer is cheaper than the descriptor: a wake-up costs more than the frames it brings.
 BUSY_S = 0.0003
 BUSY_WAKE_UPS = 2
-# A message so young has none waiting behind it.
+# A frame so young has none waiting behind it.
 FRESH_S = 0.0003
 POLL_S = 0.002
-# Messages of adapters without a descriptor come by themselves, and could wait here without end.
+# Frames of adapters without a descriptor come by themselves, and could wait here without end.
 QUEUE_LIMIT = 65_536
 # What may have waited in a socket whose interface failed; a bound for adapters that go on delivering.
 RESCUE_LIMIT = 100_000
@@ -61,7 +64,7 @@ _NEEDS = {
 }
 
 
-Handler = Callable[[can.Message], None]
+Handler = Callable[[RawFrame], None]
 
 
 class BusUnavailable(Exception):  # noqa: N818 - a condition of the bus, as is BusLost
@@ -73,19 +76,26 @@ class BusLost(Exception):  # noqa: N818
 
 
 class CANBusReader:
-    """Asynchronous iterator over the messages of one bus, ended by `BusLost` alone."""
-
     def __init__(self, config: CanConfig) -> None:
         self._config = config
         self._bus: can.BusABC | None = None
-        self._notifier: can.Notifier | None = None
-        self._buffer = _Buffer()
+        self._delivery: _Delivery | None = None
         self._dropped = 0
         self._drop_counter = 0
 
     def open(self) -> None:
-        """Opens the bus and starts reading; must be called on the running loop."""
-        self._start(open_bus(self._config))
+        self._bus = open_bus(self._config)
+
+    async def deliver(self, handler: Handler) -> NoReturn:
+        """Calls the handler for each frame of the open bus, until `BusLost` or an error of the handler's."""
+        assert self._bus is not None
+        loop = asyncio.get_running_loop()
+        receive = _receiver(self._bus, self._config.interface)
+        delivery = self._delivery = _Delivery(self._bus, receive, handler, loop)
+        try:
+            await delivery.ended
+        finally:
+            delivery.stop()
 
     async def reopen(self) -> None:
         """Tries until the bus is there again. The jitter keeps several readers from knocking in step."""
@@ -94,18 +104,18 @@ class CANBusReader:
         while True:
             await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
             try:
-                bus = await _open_in_thread(self._config)
+                self._bus = await _open_in_thread(self._config)
             except BusUnavailable as exc:
                 _log.debug("bus_still_unavailable", reason=str(exc))
                 delay_s = min(2 * delay_s, BACK_OFF_LIMIT_S)
             else:
-                self._start(bus)
                 return
 
     def dropped(self) -> int:
         """Frames of any kind that there was no room for: in the kernel (SocketCAN tells), or here."""
-        self._dropped += self._buffer.overflowed
-        self._buffer.overflowed = 0
+        if self._delivery is not None:
+            self._dropped += self._delivery.overflowed
+            self._delivery.overflowed = 0
         if self._bus is not None and self._config.interface == "socketcan":
             # A socket that has failed altogether has no counter any more.
             with contextlib.suppress(OSError):
@@ -117,29 +127,27 @@ class CANBusReader:
     def close(self) -> None:
         self.dropped()
         self._drop_counter = 0
-        if self._notifier is not None:
-            self._notifier.stop()
-            self._notifier = None
+        if self._delivery is not None:
+            self._delivery.stop()
+            self._delivery = None
         if self._bus is not None:
             # An adapter that was unplugged may fail once more here, with whatever its driver raises.
             with contextlib.suppress(Exception):
                 self._bus.shutdown()
             self._bus = None
 
-    def __aiter__(self) -> AsyncIterator[can.Message]:
-        return self._buffer
 
-    async def deliver(self, handler: Handler) -> NoReturn:
-        """Calls the handler for each message where it is read; ended as the iteration is.
-
-        At 500 messages a second the cost is in wake-ups; a turn of the loop costs as much as three clients.
-        """
-        await self._buffer.deliver(handler)
-
-    def _start(self, bus: can.BusABC) -> None:
-        self._bus = bus
-        self._buffer = _Buffer()
-        self._notifier = _GuardedNotifier(bus, self._buffer, _receiver(bus, self._config.interface))
+def raw_frame(message: can.Message) -> RawFrame:
+    flags = 0
+    if message.is_extended_id:
+        flags |= Flag.EXTENDED
+    if message.is_remote_frame:
+        flags |= Flag.REMOTE
+    if message.is_error_frame:
+        flags |= Flag.ERROR
+    if message.is_fd:
+        flags |= Flag.FD
+    return RawFrame(message.arbitration_id, flags, bytes(message.data), message.timestamp)
 
 
 def _receiver(bus: can.BusABC, interface: str) -> Receive:
@@ -148,91 +156,42 @@ def _receiver(bus: can.BusABC, interface: str) -> Receive:
 
         if isinstance(bus, SocketcanBus):
             return socketcan.lean_receive(bus)
-    return lambda: bus.recv(0)
+
+    def receive() -> RawFrame | None:
+        message = bus.recv(0)
+        return None if message is None else raw_frame(message)
+
+    return receive
 
 
-class _Buffer(can.AsyncBufferedReader):
-    """An AsyncBufferedReader that also passes on, in its place in the order, that the bus is lost.
+class _Delivery(can.Notifier):
+    """Reads one open bus until it fails; `ended` then has the reason."""
 
-    Or, once `deliver` has been called, no buffer at all: messages go to the handler.
-    """
-
-    _END = can.Message()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._failure: Exception | None = None
-        self._handler: Handler | None = None
-        self._ended: asyncio.Future[NoReturn] | None = None
+    def __init__(
+        self, bus: can.BusABC, receive: Receive, handler: Handler, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.ended: asyncio.Future[NoReturn] = loop.create_future()
         self.overflowed = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.buffer.qsize() >= DRAIN_BUDGET
-
-    def on_message_received(self, msg: can.Message) -> None:
-        if self._handler is not None:
-            self._hand_over(self._handler, msg)
-        elif self.buffer.qsize() < QUEUE_LIMIT:
-            self.buffer.put_nowait(msg)
-        else:
-            self.overflowed += 1
-
-    def on_error(self, exc: Exception) -> None:
-        self._failure = exc
-        if self._ended is not None:
-            self._end(self._lost())
-        else:
-            self.buffer.put_nowait(self._END)
-
-    async def deliver(self, handler: Handler) -> NoReturn:
-        self._ended = asyncio.get_running_loop().create_future()
-        while not self.buffer.empty():
-            message = self.buffer.get_nowait()
-            if message is self._END:
-                raise self._lost() from self._failure
-            handler(message)
-        self._handler = handler
-        await self._ended
-
-    async def __anext__(self) -> can.Message:
-        # `get` is a coroutine, which costs; of a batch only the first message has to be waited for.
-        message = await self.buffer.get() if self.buffer.empty() else self.buffer.get_nowait()
-        if message is self._END:
-            raise self._lost() from self._failure
-        return message
-
-    def _hand_over(self, handler: Handler, message: can.Message) -> None:
-        try:
-            handler(message)
-        except Exception as exc:  # noqa: BLE001 - a defect of the handler's: raised where it can end the daemon
-            self._end(exc)
-
-    def _end(self, exc: Exception) -> None:
-        assert self._ended is not None
-        self._handler = None
-        if not self._ended.done():
-            self._ended.set_exception(exc)
-
-    def _lost(self) -> BusLost:
-        lost = BusLost(str(self._failure) or repr(self._failure))
-        lost.__cause__ = self._failure
-        return lost
-
-
-class _GuardedNotifier(can.Notifier):
-    def __init__(self, bus: can.BusABC, buffer: _Buffer, receive: Receive) -> None:
+        self._running_loop = loop
         self._receive = receive
-        self._buffer = buffer
+        self._handler = handler
         self._poll_timer: asyncio.TimerHandle | None = None
         self._woken_at = 0.0
         self._busy_wake_ups = 0
-        super().__init__(bus, [buffer], timeout=THREAD_POLL_S, loop=asyncio.get_running_loop())
+        self._waiting: deque[RawFrame] = deque()
+        self._asked = False
+        self._failure: Exception | None = None
+        super().__init__(bus, [], timeout=THREAD_POLL_S, loop=loop)
 
     def stop(self, timeout: float = 5.0) -> None:
+        if self._stopped:
+            return
         if self._poll_timer is not None:
             self._poll_timer.cancel()
         super().stop(timeout)
+        self.ended.cancel()
+
+    # Interfaces with a descriptor
 
     def _on_message_available(self, bus: can.BusABC) -> None:
         """The descriptor is ready."""
@@ -244,8 +203,7 @@ class _GuardedNotifier(can.Notifier):
             self._poll_later(bus)
 
     def _poll_later(self, bus: can.BusABC) -> None:
-        assert self._loop is not None
-        self._poll_timer = self._loop.call_later(POLL_S, self._poll, bus)
+        self._poll_timer = self._running_loop.call_later(POLL_S, self._poll, bus)
 
     def _poll(self, bus: can.BusABC) -> None:
         count = self._drain(bus)
@@ -254,56 +212,112 @@ class _GuardedNotifier(can.Notifier):
         if count > 1:
             self._poll_later(bus)
         else:
-            assert self._loop is not None
             self._busy_wake_ups = 0
-            self._loop.add_reader(bus.fileno(), self._on_message_available, bus)
+            self._running_loop.add_reader(bus.fileno(), self._on_message_available, bus)
 
     def _drain(self, bus: can.BusABC) -> int | None:
-        """How many messages were there; None when the bus is lost."""
-        receive, deliver = self._receive, self._buffer.on_message_received
-        count = 0
-        try:
-            while count < DRAIN_BUDGET and not self._buffer.is_full:
-                message = receive()
-                if message is None:
-                    break
-                deliver(message)
-                count += 1
-                # The first of a wake-up, just arrived, is alone on a sensor's bus; to look for a second would
-                # cost as much as the first. (Adapters with a clock of their own are never this fresh.)
-                if count == 1 and not self._busy_wake_ups and 0 <= time.time() - message.timestamp < FRESH_S:
-                    break
-        except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
-            self._stop_watching(bus)
-            self._rescue(exc, RESCUE_LIMIT)
-            return None
-        return count
+        """How many frames were there; None when it is over."""
+        receive, handler = self._receive, self._handler
+        for count in range(DRAIN_BUDGET):
+            try:
+                frame = receive()
+            except Exception as exc:  # noqa: BLE001 - whatever an adapter's driver raises, the bus is lost
+                self._stop_watching(bus)
+                self._rescue(exc, RESCUE_LIMIT)
+                return None
+            if frame is None:
+                return count
+            # The first of a wake-up, just arrived, is alone on a sensor's bus; to look for a second would
+            # cost as much as the first. (Adapters with a clock of their own are never this fresh.)
+            alone = not count and not self._busy_wake_ups and 0 <= time.time() - frame.timestamp < FRESH_S
+            try:
+                handler(frame)
+            except Exception as exc:  # noqa: BLE001 - a defect: raised where it can end the daemon
+                self._stop_watching(bus)
+                self._end(exc)
+                return None
+            if alone:
+                return 1
+        return DRAIN_BUDGET
 
     def _rescue(self, lost: Exception, limit: int) -> None:
         """A socket tells its error before the frames that came earlier and still wait in it."""
-        with contextlib.suppress(Exception):
-            for _ in range(min(limit, DRAIN_BUDGET)):
-                message = self._receive()
-                if message is None:
-                    break
-                self._buffer.on_message_received(message)
-            else:
-                if limit > DRAIN_BUDGET:  # it may be ten seconds of the sensor: the clients have their turn
-                    assert self._loop is not None
-                    self._loop.call_soon(self._rescue, lost, limit - DRAIN_BUDGET)
-                    return
-        self._on_error(lost)
+        for _ in range(min(limit, DRAIN_BUDGET)):
+            frame = self._receive_left_behind()
+            if frame is None or self.ended.done():
+                break
+            self._handle(frame)
+        else:
+            if limit > DRAIN_BUDGET:  # it may be ten seconds of the sensor: the clients have their turn
+                self._running_loop.call_soon(self._rescue, lost, limit - DRAIN_BUDGET)
+                return
+        self._lose(lost)
+
+    def _receive_left_behind(self) -> RawFrame | None:
+        try:
+            return self._receive()
+        except Exception:  # noqa: BLE001 - it has failed before
+            return None
 
     def _stop_watching(self, bus: can.BusABC) -> None:
         # A descriptor in error stays readable: left in the loop it would be called without end.
-        assert self._loop is not None
         with contextlib.suppress(OSError, ValueError):
-            self._loop.remove_reader(bus.fileno())
+            self._running_loop.remove_reader(bus.fileno())
+
+    # Interfaces without one: a thread of python-can's waits for each message
 
     def _rx_thread(self, bus: can.BusABC) -> None:
-        # python-can hands the error to on_error and then raises it again into a thread nobody joins.
-        with contextlib.suppress(Exception):
-            super()._rx_thread(bus)
+        try:
+            while not self._stopped:
+                message = bus.recv(self.timeout)
+                if message is not None:
+                    self._put(raw_frame(message))
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._failure = exc
+            self._ask_to_fetch()
+
+    def _put(self, frame: RawFrame) -> None:
+        if len(self._waiting) < QUEUE_LIMIT:
+            self._waiting.append(frame)
+        else:
+            self.overflowed += 1
+        if not self._asked:
+            self._ask_to_fetch()
+
+    def _ask_to_fetch(self) -> None:
+        self._asked = True
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            self._running_loop.call_soon_threadsafe(self._fetch)
+
+    def _fetch(self) -> None:
+        self._asked = False
+        for _ in range(DRAIN_BUDGET):
+            if not self._waiting or self.ended.done():
+                break
+            self._handle(self._waiting.popleft())
+        if self.ended.done():
+            return
+        if self._waiting:
+            self._ask_to_fetch()
+        elif self._failure is not None:
+            self._lose(self._failure)
+
+    # The end
+
+    def _handle(self, frame: RawFrame) -> None:
+        try:
+            self._handler(frame)
+        except Exception as exc:  # noqa: BLE001 - a defect: raised where it can end the daemon
+            self._end(exc)
+
+    def _lose(self, exc: Exception) -> None:
+        lost = BusLost(str(exc) or repr(exc))
+        lost.__cause__ = exc
+        self._end(lost)
+
+    def _end(self, exc: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(exc)
 
 
 def open_bus(config: CanConfig) -> can.BusABC:

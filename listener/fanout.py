@@ -94,6 +94,7 @@ class Fanout:
         self._batch_limit = config.write_buffer * 3 // 4
         self._flushed = 0  # the number of the last event that is not in the batch any more
         self._flush_timer: asyncio.Handle | None = None
+        self._rates_wanted = False
         self._rate_timer: asyncio.TimerHandle | None = None
         self._next_flush_at = 0.0
         self._was_alone = True
@@ -137,7 +138,8 @@ class Fanout:
         now = self._clock()
         cost_s = now - began
         self._next_flush_at = max(now + cost_s if cost_s > FREE_S else now, began + self._coalesce_s)
-        self._wait_for_rates(now)
+        if self._rates_wanted:
+            self._wait_for_rates(now)
 
     def _schedule(self) -> None:
         wait_s = self._next_flush_at - self._clock()
@@ -168,6 +170,7 @@ class Fanout:
             client.subscription = subscription
             group = self._groups.setdefault(subscription, _Group(subscription))
             group.clients += (client,)
+            self._rates_wanted = any(wanted.rate_hz for wanted in self._groups)
         return self.head if client.replay_from is None else client.replay_from - 1
 
     def leave(self, client: Client) -> None:
@@ -177,6 +180,7 @@ class Fanout:
         group.clients = tuple(other for other in group.clients if other is not client)
         if not group.clients:
             del self._groups[client.subscription]
+            self._rates_wanted = any(wanted.rate_hz for wanted in self._groups)
 
     def _has(self, client: Client) -> bool:
         group = self._groups.get(client.subscription)

@@ -13,7 +13,7 @@ Rules, each of them once broken by an implementation in the field:
 """
 
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum
 from typing import Final
 
 
@@ -21,21 +21,15 @@ class Channel(Enum):
     MASTER = "master"
     SLAVE = "slave"
 
+    def __init__(self, label: str) -> None:
+        self.label = label  # `value` is a property of Enum's, and costs three calls
+
 
 class MessageType(Enum):
     POSITION = "position"
     STATUS = "status"
     ERROR = "error"
     SYSTEM = "system"
-
-
-class Flag(IntFlag):
-    """What distinguishes a frame from a classic 11-bit data frame. 0 is such a frame."""
-
-    EXTENDED = 1
-    REMOTE = 2
-    ERROR = 4
-    FD = 8
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-import can
 import structlog
 
 from listener import events
@@ -28,7 +27,6 @@ from listener.frames import (
     UNLOCK,
     CANFrame,
     Channel,
-    Flag,
     Malformed,
     MessageType,
     decode,
@@ -38,6 +36,7 @@ from listener.frames import (
     parse_system,
 )
 from listener.hub import Hub
+from listener.raw_frame import Flag, RawFrame
 from listener.throttle import Throttle
 
 _log = structlog.get_logger(__name__)
@@ -55,6 +54,7 @@ REPEAT_S = 1.0
 # Before this (2001) a timestamp counts from an adapter's power-up, not from 1970.
 EPOCH_MIN_S = 1e9
 
+_ERROR_FRAME: Final = int(Flag.ERROR)
 _CHANNELS: Final = tuple(channel.value for channel in Channel)
 _COUNTED: Final = (*_CHANNELS, "status", "error", "system", "malformed", "foreign", "error_frame")
 
@@ -109,26 +109,26 @@ class LES02:
                 self.check_silence()
             self.diagnosis.watch()
 
-    def feed(self, message: can.Message) -> None:
+    def feed(self, raw: RawFrame) -> None:
         now = self.frame_at = self._clock()
         if self.diagnosis.clock_moved(now):
             self._check_clock()
-        timestamp = message.timestamp
+        arbitration_id, flags, data, timestamp = raw
         if timestamp < EPOCH_MIN_S:
             timestamp = self._unix_time(timestamp)
-        frame = decode(message.arbitration_id, _flags(message), bytes(message.data), timestamp)
+        frame = decode(arbitration_id, flags, data, timestamp)
         if isinstance(frame, CANFrame):
             if frame.message_type is MessageType.POSITION:
-                self._position(frame, frame.channel.value)
+                self._position(frame, frame.channel.label)
             else:
                 self.counts[frame.message_type.value] += 1
-                self._HANDLERS[frame.message_type](self, frame, frame.channel.value)
+                self._HANDLERS[frame.message_type](self, frame, frame.channel.label)
         elif isinstance(frame, Malformed):
             self.counts["malformed"] += 1
             self.diagnosis.malformed(frame)
-        elif message.is_error_frame:
+        elif flags & _ERROR_FRAME:
             self.counts["error_frame"] += 1
-            self.diagnosis.controller(message.arbitration_id, bytes(message.data), timestamp)
+            self.diagnosis.controller(arbitration_id, data, timestamp)
         else:
             self.counts["foreign"] += 1
 
@@ -250,16 +250,3 @@ class LES02:
         if self._clock_offset_s is None:
             self._clock_offset_s = self._wall() - timestamp
         return timestamp + self._clock_offset_s
-
-
-def _flags(message: can.Message) -> int:
-    flags = 0
-    if message.is_extended_id:
-        flags |= Flag.EXTENDED
-    if message.is_remote_frame:
-        flags |= Flag.REMOTE
-    if message.is_error_frame:
-        flags |= Flag.ERROR
-    if message.is_fd:
-        flags |= Flag.FD
-    return flags

@@ -5,7 +5,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -84,10 +84,12 @@ class Client:
         self._held_size = self.connection.transport.get_write_buffer_size()
 
 
-def render(subscription: Subscription, items: Iterable[tuple[int, object, bytes]]) -> bytes:
+def render(subscription: Subscription, items: Sequence[tuple[int, object, bytes]]) -> bytes:
     """The frames of these events, joined."""
     if subscription.seq:
         payloads = [numbered(payload, seq) for seq, _, payload in items]
+    elif len(items) == 1:
+        return text_frame(items[0][2])
     else:
         payloads = [payload for _, _, payload in items]
     return b"".join([part for payload in payloads for part in (header(len(payload)), payload)])

@@ -4,6 +4,7 @@ from typing import Any
 
 import can
 
+from listener.can_reader import raw_frame
 from listener.config import Les02Config
 from listener.events import EventEnvelope
 from listener.hub import Hub
@@ -52,7 +53,7 @@ class Bench:
 
     def feed(self, *messages: can.Message) -> None:
         for message in messages:
-            self.les02.feed(message)
+            self.les02.feed(raw_frame(message))
 
     def silence(self, seconds: float) -> None:
         """The watch looks about as often as it does in the daemon."""

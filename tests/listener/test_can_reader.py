@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import can
 import pytest
@@ -28,6 +29,7 @@ from listener.can_reader import (
     open_bus,
 )
 from listener.config import CanConfig
+from listener.raw_frame import RawFrame
 
 PATIENCE_S = 5.0
 CAN_FRAME = struct.Struct("<IB3x8s")
@@ -144,26 +146,55 @@ async def reader() -> AsyncIterator[CANBusReader]:
     assert unheard == []
 
 
+class Taker:
+    """Has the open bus of a reader delivered, and the numbers in its frames in the order they came."""
+
+    def __init__(self, reader: CANBusReader) -> None:
+        self.bus = reader._bus
+        self.numbers: list[int] = []
+        self._news = asyncio.Event()
+        self.task = asyncio.create_task(reader.deliver(self._take))
+
+    def _take(self, frame: RawFrame) -> None:
+        self.numbers.append(number_in(frame))
+        self._news.set()
+
+    async def take(self, count: int) -> list[int]:
+        while len(self.numbers) < count:
+            self._news.clear()
+            news = asyncio.create_task(self._news.wait())
+            await asyncio.wait({news, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+            if self.task.done():
+                self.task.result()
+        taken, self.numbers[:] = self.numbers[:count], self.numbers[count:]
+        return taken
+
+
+_takers: WeakKeyDictionary[CANBusReader, Taker] = WeakKeyDictionary()
+
+
+def taker(reader: CANBusReader) -> Taker:
+    known = _takers.get(reader)
+    if known is None or known.bus is not reader._bus:
+        known = _takers[reader] = Taker(reader)
+    return known
+
+
 async def take(reader: CANBusReader, count: int) -> list[int]:
-    messages = aiter(reader)
     async with asyncio.timeout(PATIENCE_S):
-        return [number_in(await anext(messages)) for _ in range(count)]
+        return await taker(reader).take(count)
 
 
 async def take_to_the_end(reader: CANBusReader) -> tuple[list[int], BusLost]:
-    messages: list[can.Message] = []
-
-    async def read() -> None:
-        async for message in reader:
-            messages.append(message)  # noqa: PERF401 - a comprehension loses what came before the end
-
+    taking = taker(reader)
     with pytest.raises(BusLost) as caught:
-        await asyncio.wait_for(read(), PATIENCE_S)
-    return [number_in(message) for message in messages], caught.value
+        await asyncio.wait_for(taking.task, PATIENCE_S)
+    return taking.numbers, caught.value
 
 
-def number_in(message: can.Message) -> int:
-    return int.from_bytes(message.data, "big")
+def number_in(frame: RawFrame) -> int:
+    return int.from_bytes(frame.data, "big")
 
 
 # --- interfaces with a descriptor
@@ -274,21 +305,6 @@ async def test_a_busy_bus_that_fails_is_lost_and_one_that_is_closed_is_left_alon
         await asyncio.sleep(2 * can_reader.POLL_S)
 
 
-async def test_what_nobody_fetches_is_bounded_and_what_does_not_fit_is_counted(
-    reader: CANBusReader, bus: SocketpairBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader.open()
-    bus.carry(range(3 * DRAIN_BUDGET))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert bus.received == DRAIN_BUDGET, "the rest waits in the kernel"
-    monkeypatch.setattr(can_reader, "QUEUE_LIMIT", DRAIN_BUDGET + 3)
-    for _ in range(10):  # as from an adapter's thread, which asks nobody
-        reader._buffer.on_message_received(can.Message())
-    assert reader.dropped() == 7
-    assert reader.dropped() == 7
-
-
 async def test_a_receive_error_ends_the_iteration_after_what_came_before_it(
     reader: CANBusReader, bus: SocketpairBus
 ) -> None:
@@ -379,70 +395,50 @@ async def test_a_descriptor_that_is_gone_is_a_lost_bus_too(reader: CANBusReader,
 # --- delivered at once
 
 
-async def test_a_message_is_delivered_where_it_is_read(reader: CANBusReader, bus: SocketpairBus) -> None:
-    numbers: list[int] = []
-    turns = 0
-    loop = asyncio.get_running_loop()
-
-    def count_turns() -> None:
-        nonlocal turns
-        turns += 1
-        if len(numbers) < 2:
-            loop.call_soon(count_turns)
-
+async def test_a_frame_is_delivered_where_it_is_read(reader: CANBusReader, bus: SocketpairBus) -> None:
     reader.open()
-    bus.carry(range(1))
-    await asyncio.sleep(0.01)  # read before anybody asked for it
-    delivering = asyncio.create_task(reader.deliver(lambda message: numbers.append(number_in(message))))
-    await asyncio.sleep(0)
-    assert numbers == [0]
-    bus.carry(range(1, 2))
-    loop.call_soon(count_turns)
+    read_before: list[int] = []
+    delivering = asyncio.create_task(reader.deliver(lambda _frame: read_before.append(bus.received)))
+    bus.carry(range(5))
     async with asyncio.timeout(PATIENCE_S):
-        while len(numbers) < 2:  # noqa: ASYNC110 - the turns are what is counted
+        while len(read_before) < 5:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
-    assert numbers == [0, 1]
-    assert turns <= 2
+    assert read_before == [1, 2, 3, 4, 5]
     delivering.cancel()
 
 
-async def test_delivering_ends_with_the_bus_after_what_came_before(
+async def test_who_does_not_want_to_be_delivered_to_any_more_is_left_alone(
     reader: CANBusReader, bus: SocketpairBus
 ) -> None:
-    numbers: list[int] = []
     reader.open()
-    bus.carry(range(3 * DRAIN_BUDGET))
-    bus.cut()
-    with pytest.raises(BusLost, match="Network is down") as caught:
-        async with asyncio.timeout(PATIENCE_S):
-            await reader.deliver(lambda message: numbers.append(number_in(message)))
-    assert numbers == list(range(3 * DRAIN_BUDGET))
-    assert isinstance(caught.value.__cause__, can.CanOperationError)
-
-
-async def test_a_bus_that_was_lost_before_anybody_asked_is_lost(
-    reader: CANBusReader, bus: SocketpairBus
-) -> None:
-    numbers: list[int] = []
-    reader.open()
-    bus.carry(range(3))
-    bus.cut()
+    frames: list[RawFrame] = []
+    delivering = asyncio.create_task(reader.deliver(frames.append))
+    await asyncio.sleep(0)
+    delivering.cancel()
+    bus.carry(range(5))
     await asyncio.sleep(0.01)
-    with pytest.raises(BusLost):
-        await reader.deliver(lambda message: numbers.append(number_in(message)))
-    assert numbers == [0, 1, 2]
+    assert delivering.cancelled()
+    assert frames == []
 
 
-async def test_a_defect_of_the_handler_is_no_lost_bus(reader: CANBusReader, bus: SocketpairBus) -> None:
-    def defective(_message: can.Message) -> None:
+@pytest.mark.parametrize("told_first", [False, True], ids=["while reading", "in what was left behind"])
+async def test_a_defect_of_the_handler_is_no_lost_bus(
+    reader: CANBusReader, adapter: Adapter, told_first: bool
+) -> None:
+    def defective(_frame: RawFrame) -> None:
+        calls.append(None)
         raise ZeroDivisionError
 
-    reader.open()
-    delivering = asyncio.create_task(reader.deliver(defective))
-    await asyncio.sleep(0)
+    calls: list[None] = []
+    down = can.CanOperationError("Network is down", errno.ENETDOWN)
+    bus = SocketpairBus(first_read_error=down if told_first else None)
+    adapter.outcomes.append(bus)
     bus.carry(range(5))
+    reader.open()
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(delivering, PATIENCE_S)
+        await asyncio.wait_for(reader.deliver(defective), PATIENCE_S)
+    await asyncio.sleep(0.01)
+    assert len(calls) == 1
 
 
 # --- interfaces without a descriptor
@@ -471,7 +467,7 @@ async def test_messages_of_a_thread_come_in_order(
     assert await take(reader, 100) == list(range(100))
 
 
-async def test_an_error_in_the_thread_ends_the_iteration_after_what_came_before_it(
+async def test_an_error_in_the_thread_ends_the_delivery_after_what_came_before_it(
     reader: CANBusReader, virtual: tuple[VirtualBus, VirtualBus]
 ) -> None:
     ours, theirs = virtual
@@ -483,6 +479,51 @@ async def test_an_error_in_the_thread_ends_the_iteration_after_what_came_before_
     assert numbers == []
     assert str(lost) == "Cannot operate on a closed bus"
     assert isinstance(lost.__cause__, can.CanOperationError)
+
+
+def stand_still(bus: VirtualBus) -> None:
+    """The loop, that is, while the thread reads everything."""
+    while not bus.queue.empty():
+        time.sleep(0.001)
+    time.sleep(0.01)
+
+
+async def test_a_thread_that_is_faster_than_the_loop_leaves_it_time_and_loses_nothing(
+    reader: CANBusReader, virtual: tuple[VirtualBus, VirtualBus]
+) -> None:
+    ours, theirs = virtual
+    count = 2 * DRAIN_BUDGET + 88
+    reader.open()
+    taking = taker(reader)
+    await asyncio.sleep(0)
+    send(theirs, range(count))
+    stand_still(ours)
+    seen: list[int] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while len(taking.numbers) < count:
+            seen.append(len(taking.numbers))
+            await asyncio.sleep(0)
+    assert taking.numbers == list(range(count))
+    assert {DRAIN_BUDGET, 2 * DRAIN_BUDGET} <= set(seen)
+    taking.task.cancel()
+
+
+async def test_what_a_thread_brings_is_bounded_and_what_does_not_fit_is_counted(
+    reader: CANBusReader, virtual: tuple[VirtualBus, VirtualBus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = virtual
+    monkeypatch.setattr(can_reader, "QUEUE_LIMIT", 100)
+    reader.open()
+    taking = taker(reader)
+    await asyncio.sleep(0)
+    send(theirs, range(107))
+    stand_still(ours)
+    assert await take(reader, 100) == list(range(100))
+    assert reader.dropped() == 7
+    assert reader.dropped() == 7
+    send(theirs, range(200, 203))
+    assert await take(reader, 3) == [200, 201, 202]
+    taking.task.cancel()
 
 
 # --- opening again

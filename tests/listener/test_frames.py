@@ -11,7 +11,6 @@ from listener.frames import (
     CANFrame,
     Channel,
     ErrorReading,
-    Flag,
     Malformed,
     MessageType,
     StatusReading,
@@ -22,6 +21,7 @@ from listener.frames import (
     parse_status,
     parse_system,
 )
+from listener.raw_frame import Flag
 
 TS = 1_700_000_000.25
 

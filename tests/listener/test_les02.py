@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from listener import les02
-from listener.can_reader import BusLost, CANBusReader
+from listener.can_reader import BusLost, CANBusReader, Handler, raw_frame
 from listener.config import CanConfig, Les02Config
 from listener.events import encode
 from listener.les02 import BUS_LOST, BUS_UP
@@ -498,14 +498,14 @@ class FlakyReader(CANBusReader):
         self.reopened += 1
         await asyncio.sleep(0)
 
-    async def deliver(self, handler: Callable[[can.Message], None]) -> NoReturn:
+    async def deliver(self, handler: Handler) -> NoReturn:
         if not self._lives:
             self.idle.set()
             await asyncio.Event().wait()
         messages, failure = self._lives.pop(0)
         for message in messages:
             await asyncio.sleep(0)
-            handler(message)
+            handler(raw_frame(message))
         raise failure
 
 

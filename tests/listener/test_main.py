@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from listener import __version__, config, main, systemd, websocket_server
 from listener.les02 import LES02
+from listener.raw_frame import Flag, RawFrame
 from listener.websocket_server import WebSocketEventServer
 
 ROOT = Path(__file__).parents[2]
@@ -282,9 +283,7 @@ async def test_health_is_503_while_the_bus_is_lost_and_hello_says_so() -> None:
                 [],
             )
             daemon.sensor.bus_up()
-            daemon.sensor.feed(
-                can.Message(timestamp=2e9, arbitration_id=0x80, data=bytes(4), is_extended_id=False)
-            )
+            daemon.sensor.feed(RawFrame(0x80, 0, bytes(4), 2e9))
             status, body = await answer(daemon.server.port, "/healthz")
             assert (status, json.loads(body)["status"]) == (200, "ok")
             assert json.loads(body)["last_frame_age_s"] < PATIENCE_S
@@ -296,8 +295,7 @@ async def test_what_was_lost_is_counted_in_health_and_metrics(monkeypatch: pytes
     flags = {"interface": "virtual", "channel": "losses", "host": "127.0.0.1", "port": "0"}
     monkeypatch.setattr("listener.can_reader.CANBusReader.dropped", lambda _reader: 1722)
     daemon = main.Daemon(config.load(flags, {}, Path.cwd()))
-    bus_off = can.Message(timestamp=2e9, arbitration_id=0x40, data=bytes(8), is_error_frame=True)
-    daemon.sensor.feed(bus_off)
+    daemon.sensor.feed(RawFrame(0x40, Flag.ERROR, bytes(8), 2e9))
     daemon.sensor.diagnosis.check_kernel()
     await daemon.server.start()
     try:
