@@ -32,13 +32,10 @@ class Results:
     def __init__(self, results: Iterable[Result]) -> None:
         self.all = list(results)
 
-    def find(self, server: str, clients: int, rate: float | None, note: str = "") -> Result | None:
+    def find(self, server: str, clients: int, rate: float | None, note: str = "") -> list[Result]:
+        """Every round of this case."""
         wanted = (server, clients, rate, note)
-        for result in self.all:
-            case = result.case
-            if (case.server, case.clients, case.rate, case.note) == wanted:
-                return result
-        return None
+        return [r for r in self.all if (r.case.server, r.case.clients, r.case.rate, r.case.note) == wanted]
 
     def noted(self, note: str, server: str = "daemon") -> list[Result]:
         return [r for r in self.all if r.case.note == note and r.case.server == server]
@@ -63,26 +60,31 @@ def gates(results: Results) -> list[Gate]:
         what = f"flat out × {clients}: events/s, times the seed's design"
         found.append(_ratio(what, daemon, seed, lambda r: r.rate, least=least))
     idle = find("daemon", 10, None)
-    found.append(_most("idle, 10 clients: share of a core", idle.cpu if idle else None, 0.002))
+    found.append(_most("idle, 10 clients: share of a core", _median(idle, lambda r: r.cpu), 0.002))
     found += _stuck(results)
     found.append(_most("memory with 1 client, MiB", results.memory(1), 45))
     found.append(_most("memory with 1000 clients, MiB", results.memory(1000), 65))
     return found
 
 
+def _median(results: list[Result], value: Callable[[Result], float]) -> float | None:
+    return median(map(value, results)) if results else None
+
+
 def _ratio(
     what: str,
-    ours: Result | None,
-    theirs: Result | None,
+    ours: list[Result],
+    theirs: list[Result],
     value: Callable[[Result], float],
     *,
     most: float | None = None,
     least: float = 0.0,
 ) -> Gate:
     must = f"≥ {least:g}" if most is None else f"≤ {most:g}"
-    if ours is None or theirs is None or not value(theirs):
+    mine, other = _median(ours, value), _median(theirs, value)
+    if mine is None or not other:
         return Gate(what, None, must, None)
-    ratio = value(ours) / value(theirs)
+    ratio = mine / other
     return Gate(what, ratio, must, ratio >= least if most is None else ratio <= most)
 
 
@@ -90,12 +92,11 @@ def _most(what: str, value: float | None, most: float) -> Gate:
     return Gate(what, value, f"≤ {most:g}", None if value is None else value <= most)
 
 
-def _bounds(row: str, result: Result | None, *, cpu: float, p99_ms: float) -> list[Gate]:
-    measured = (result.cpu, result.p99_ms, result.lost) if result else (None, None, None)
-    names = ("share of a core", "p99, ms", "events lost")
+def _bounds(row: str, results: list[Result], *, cpu: float, p99_ms: float) -> list[Gate]:
     return [
-        _most(f"{row}: {name}", value, most)
-        for name, value, most in zip(names, measured, (cpu, p99_ms, 0), strict=True)
+        _most(f"{row}: share of a core", _median(results, lambda r: r.cpu), cpu),
+        _most(f"{row}: p99, ms", _median(results, lambda r: r.p99_ms), p99_ms),
+        _most(f"{row}: events lost", max((r.lost for r in results), default=None), 0),
     ]
 
 
@@ -129,10 +130,14 @@ def table(results: Results, servers: Iterable[str]) -> str:
     for row in rows:
         cells = []
         for server in servers:
-            of_server = [r for r in results.all if r.case.server == server and _row(r.case) == row]
-            cells.append("<br>".join(map(cell, of_server)) or "–")
+            rounds = [r for r in results.all if r.case.server == server and _row(r.case) == row]
+            cells.append(cell(_typical(rounds)) if rounds else "–")
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _typical(rounds: list[Result]) -> Result:
+    return sorted(rounds, key=lambda r: r.cpu)[len(rounds) // 2]
 
 
 def _row(case: Case) -> str:
@@ -166,7 +171,7 @@ LEGEND = """\
 Cells: share of a core · CPU per delivery · p50/p99/max from the frame's timestamp to the client · resident
 memory · what was lost: in front of it (its descriptor was full), told with `gap`, or untold. The daemon has
 one client more that never reads, except where the row says that nobody is stuck; the references have it only
-where the row says so, since it stops them or fills their memory."""
+where the row says so, since it stops them or fills their memory. Of several rounds the median is shown."""
 
 
 def gate_table(found: Iterable[Gate]) -> str:
