@@ -48,6 +48,7 @@ class Case:
     stuck: bool = False
     warm_s: float = 1.0
     note: str = ""
+    rides: bool = False  # found and kept; off where only the way of an event is compared
 
 
 @dataclass
@@ -189,9 +190,7 @@ def run(case: Case, tools: Tools, channel: str | None = None) -> Result:
         errors = stack.enter_context(tempfile.TemporaryFile())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = _free_port()
-        server = Process(
-            _command(case.server, tools, feed, port, directory), (feed.reader.fileno(),), errors=errors
-        )
+        server = Process(_command(case, tools, feed, port, directory), (feed.reader.fileno(),), errors=errors)
         stack.callback(server.end)
 
         def alive() -> None:
@@ -285,8 +284,8 @@ def _read_log(result: Result, errors: Any, began: float) -> None:
                 result.notes.append(str(entry)[:300])
 
 
-def _command(server: str, tools: Tools, feed: Feed, port: int, directory: Path) -> list[str]:
-    descriptor = str(feed.reader.fileno())
+def _command(case: Case, tools: Tools, feed: Feed, port: int, directory: Path) -> list[str]:
+    server, descriptor = case.server, str(feed.reader.fileno())
     if server == "floor":
         return [tools["floor"], descriptor, str(port)]
     if server != "daemon":
@@ -294,7 +293,8 @@ def _command(server: str, tools: Tools, feed: Feed, port: int, directory: Path) 
     config = directory / "config.toml"
     config.write_text(
         f'[websocket]\nhost = "127.0.0.1"\nport = {port}\nmax_clients = 2000\nmax_per_address = 2000\n'
-        '[logging]\nformat = "json"\n'
+        f'[logging]\nformat = "json"\n[rides]\nenabled = {str(case.rides).lower()}\n'
+        f'[database]\npath = "{directory}/les02.db"\n'
     )
     return [sys.executable, "-m", "benchmarks.serve_daemon", descriptor, "--config", str(config)]
 

@@ -18,6 +18,7 @@ BUS_FULL = 12_658  # four-byte frames a second on 1 Mbit/s
 STUCK_ROW = "stuck"
 ALONE_ROW = "nobody stuck"
 STOP_ROW = "stop"
+RIDES_ROW = "a ride being kept"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ def gates(results: Results) -> list[Gate]:
     idle = find("daemon", 10, None)
     found.append(_most("idle, 10 clients: share of a core", _median(idle, lambda r: r.cpu), 0.002))
     found += _stuck(results)
+    without, keeping = find("daemon", 10, 500), results.noted(RIDES_ROW)
+    found.append(
+        _ratio("a ride being kept: p99, times that without", keeping, without, lambda r: r.p99_ms, most=1.10)
+    )
     found.append(_most("memory with 1 client, MiB", results.memory(1), 45))
     found.append(_most("memory with 1000 clients, MiB", results.memory(1000), 65))
     return found

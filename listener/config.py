@@ -25,6 +25,8 @@ Name = Annotated[str, Meta(min_length=1, description="a name")]
 Millimetres = Annotated[float, Meta(gt=0, le=1000, description="above 0 and up to 1000 mm")]
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="above 0 and up to 86400 s")]
 Port = Annotated[int, Meta(ge=0, le=65_535, description="in 0…65535")]
+Length = Annotated[float, Meta(gt=0, le=1_000_000, description="above 0 and up to 1000000 mm")]
+Speed = Annotated[float, Meta(gt=0, le=100_000, description="above 0 and up to 100000 mm/s")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="in 1…1000000")]
 Buffer = Annotated[int, Meta(ge=4096, le=2**31 - 1, description="in 4096…2147483647 bytes")]
 Milliseconds = Annotated[float, Meta(ge=0, le=1000, description="in 0…1000 ms")]
@@ -79,6 +81,26 @@ class WebsocketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ping_timeout_s: Seconds = 20.0
 
 
+class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str = ""
+
+
+class RidesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = True
+    start_speed_mm_s: Speed = 30.0
+    rest_speed_mm_s: Speed = 8.0
+    ride_mm: Length = 50.0
+    still_mm: Length = 3.0
+    hold_s: Seconds = 2.0
+    channel_tolerance_mm: Length = 10.0
+    channel_debounce_s: Seconds = 0.1
+    overspeed_mm_s: Speed = 8000.0
+    position_tolerance_mm: Length = 20.0
+    velocity_tolerance_mm_s: Speed = 50.0
+    keep_rides: Count = 10_000
+    keep_megabytes: Count = 4000
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level = "INFO"
     format: Format = "auto"
@@ -91,6 +113,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     can: CanConfig = CanConfig()
     les02: Les02Config = Les02Config()
     websocket: WebsocketConfig = WebsocketConfig()
+    rides: RidesConfig = RidesConfig()
+    database: DatabaseConfig = DatabaseConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

@@ -17,7 +17,17 @@ SOURCE: Final = "les02"
 
 # Samples may be skipped for a client that cannot keep up; every other type is a state and may not.
 SAMPLES: Final = frozenset({"position_sample", "motion_sample"})
-TYPES: Final = SAMPLES | {"hello", "status", "error", "system", "gap", "ride_start", "ride_end", "result"}
+TYPES: Final = SAMPLES | {
+    "hello",
+    "status",
+    "error",
+    "system",
+    "gap",
+    "ride_start",
+    "ride_end",
+    "relevel",
+    "result",
+}
 
 Payload = dict[str, Any]
 
@@ -86,6 +96,14 @@ def ride_end(
     return EventEnvelope(
         PROTO, "ride_end", ts, source, {"ride_id": ride_id, "reason": reason, "summary": dict(summary)}
     )
+
+
+def relevel(
+    ts: float, distance_mm: float, position_mm: float, duration_s: float, source: str = SOURCE
+) -> EventEnvelope:
+    """The car has moved, and it was no ride."""
+    payload = {"distance_mm": distance_mm, "position_mm": position_mm, "duration_s": duration_s}
+    return EventEnvelope(PROTO, "relevel", ts, source, payload)
 
 
 def status(ts: float, channel: str, state: str, source: str = SOURCE, **more: Any) -> EventEnvelope:

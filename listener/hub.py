@@ -28,9 +28,9 @@ class Hub:
         self._throttle = Throttle(FAILURE_LOG_S)
         self.failures = 0
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Returns the function that ends the subscription."""
-        self._subscribers += (subscriber,)
+    def subscribe(self, subscriber: Subscriber, *, first: bool = False) -> Callable[[], None]:
+        """Returns the function that ends it. The `first` may add to an event before others see it."""
+        self._subscribers = (subscriber, *self._subscribers) if first else (*self._subscribers, subscriber)
 
         def unsubscribe() -> None:
             self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)

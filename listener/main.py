@@ -5,6 +5,7 @@ Exit codes: 0 after SIGINT or SIGTERM; 1 when the bus or the port cannot be had,
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -13,16 +14,21 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import can
 import msgspec
 import structlog
 
 from listener import __version__, config, events, logs, metrics, systemd
 from listener.can_reader import BusUnavailable, CANBusReader
+from listener.commands import Commands
+from listener.demo import Demo, push_buttons
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
 from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
+
+if TYPE_CHECKING:
+    from listener.rides.wing import Recorder
 
 _log = structlog.get_logger(__name__)
 
@@ -43,8 +49,11 @@ class Daemon:
         self.reader = CANBusReader(loaded.config.can)
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
         pages = {"/": self._front_page, "/healthz": self._health, "/metrics": self._metrics}
-        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages)
+        self.commands = Commands()
+        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages, self.commands)
         self.hub.subscribe(self.server.broadcast)
+        self._demo = Demo(loaded.config.can.channel) if loaded.demo else None
+        self._recorder: Recorder | None = None
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM; raises whatever stops it before."""
@@ -54,25 +63,10 @@ class Daemon:
             stop = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            await self.server.start()
-            async with asyncio.TaskGroup() as tasks:
-                parts = [
-                    tasks.create_task(self.sensor.run(self.reader), name="read the bus"),
-                    tasks.create_task(self.sensor.watch(), name="watch for silence"),
-                    tasks.create_task(systemd.watchdog(), name="feed the watchdog"),
-                ]
-                if self._loaded.demo:
-                    parts.append(tasks.create_task(self._demo(), name="simulate the sensor"))
-                # What lives until the end need not be looked at by every garbage collection.
-                gc.collect()
-                gc.freeze()
-                _log.info("listener_started", version=__version__, bus=self._bus_name)
-                systemd.ready(f"reading {self._bus_name}")
-                await stop.wait()
-                _log.info("listener_stopping")
-                systemd.stopping()
-                for part in parts:
-                    part.cancel()
+            async with contextlib.AsyncExitStack() as wings:
+                await self._enter(wings)
+                await self.server.start()  # whoever connects finds everything there
+                await self._work(stop)
         finally:
             self.reader.close()
             self.sensor.diagnosis.check_kernel()
@@ -81,20 +75,63 @@ class Daemon:
         frames = sum(self.sensor.counts.values())
         _log.info("listener_stopped", frames=frames, lost_kernel=self.sensor.diagnosis.lost["kernel"])
 
+    async def _enter(self, wings: contextlib.AsyncExitStack) -> None:
+        """What is enabled beside the sensor; left in reverse order, when the sensor is not read any more."""
+        config = self._loaded.config
+        wings.enter_context(push_buttons(self.commands, self._demo))
+        if config.rides.enabled:
+            from listener.database import Database, default_path
+            from listener.rides.wing import rides
+
+            path = Path(config.database.path) if config.database.path else default_path(os.environ)
+            database = Database(path, moved_aside=self._database_moved_aside)
+            database.start()
+            wings.push_async_callback(database.stop, STOP_S)
+            self._recorder = await wings.enter_async_context(
+                rides(
+                    self.hub,
+                    self.commands,
+                    database,
+                    config.rides,
+                    resolution_mm=config.les02.resolution_mm,
+                    source=config.les02.source,
+                )
+            )
+            if self._demo is not None:
+                self._demo.expect = self._recorder.expect
+        wings.callback(self.reader.close)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            parts = [
+                tasks.create_task(self.sensor.run(self.reader), name="read the bus"),
+                tasks.create_task(self.sensor.watch(), name="watch for silence"),
+                tasks.create_task(systemd.watchdog(), name="feed the watchdog"),
+            ]
+            if self._demo is not None:
+                parts.append(tasks.create_task(self._demo.run(), name="simulate the sensor"))
+            if self._recorder is not None:
+                parts.append(tasks.create_task(self._recorder.run(), name="write rides"))
+            # What lives until the end need not be looked at by every garbage collection.
+            gc.collect()
+            gc.freeze()
+            _log.info("listener_started", version=__version__, bus=self._bus_name)
+            systemd.ready(f"reading {self._bus_name}")
+            await stop.wait()
+            _log.info("listener_stopping")
+            systemd.stopping()
+            for part in parts:
+                part.cancel()
+
+    def _database_moved_aside(self, aside: Path) -> None:
+        details = {"kind": "corrupt", "moved_to": str(aside)}
+        source = self._loaded.config.les02.source
+        self.hub.publish(events.error(time.time(), "system", "database_moved_aside", details, source))
+
     @property
     def _bus_name(self) -> str:
         bus = self._loaded.config.can
         return f"{bus.interface} {bus.channel}"
-
-    async def _demo(self) -> None:
-        # The heart runs without the simulator, and without what only the simulator needs.
-        from mock.mock_les02 import run
-        from mock.options import MockOptions
-
-        # A frame carries the moment it was due: the loop's timers are a millisecond coarse.
-        channel = self._loaded.config.can.channel
-        with can.Bus(channel, "virtual", ignore_config=True, preserve_timestamps=True) as bus:
-            await run(bus, MockOptions())
 
     def _hello(self) -> events.EventEnvelope:
         settings = self._loaded.config.les02
@@ -102,11 +139,17 @@ class Daemon:
             "epoch": self.hub.epoch,
             "version": __version__,
             "resolution_mm": settings.resolution_mm,
-            "parts": ["demo"] if self._loaded.demo else [],
-            "ride": None,
+            "parts": self._parts,
+            "ride": self._recorder.ride if self._recorder else None,
+            "storing": self._recorder.storing if self._recorder else "off",
             **self.sensor.snapshot(),
         }
         return events.hello(time.time(), payload, settings.source)
+
+    @property
+    def _parts(self) -> list[str]:
+        enabled = {"demo": self._demo is not None, "rides": self._recorder is not None}
+        return [name for name, is_there in enabled.items() if is_there]
 
     def _front_page(self) -> Answer:
         return (
@@ -132,6 +175,8 @@ class Daemon:
             "clock_steps": diagnosis.clock_steps,
             "counters": self.server.counts,
         }
+        if self._recorder is not None:
+            body["rides"] = {"storing": self._recorder.storing, **self._recorder.counts}
         return 200 if up else 503, "application/json", msgspec.json.encode(body)
 
     def _metrics(self) -> Answer:
@@ -145,12 +190,20 @@ class Daemon:
             **_labelled("les02_lost_frames_total", "where", diagnosis.lost),
             **_labelled("les02_can_errors_total", "class", diagnosis.can_errors),
             **served,
+            **self._ride_samples(),
             "les02_clock_steps_total": diagnosis.clock_steps,
             "les02_subscriber_failures_total": self.hub.failures,
             "les02_bus_up": sensor.bus == BUS_UP,
             "les02_clients": self.server.clients,
             "les02_uptime_seconds": time.monotonic() - self._started,
         }
+
+    def _ride_samples(self) -> dict[str, float]:
+        recorder = self._recorder
+        if recorder is None:
+            return {}
+        counts = {f"les02_{name}_total": n for name, n in recorder.counts.items()}
+        return {**counts, "les02_storing": recorder.storing == "ok"}
 
 
 def _labelled(family: str, label: str, counts: Mapping[str, int]) -> dict[str, float]:

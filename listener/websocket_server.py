@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from listener import events
+from listener.commands import Command, CommandError, Commands, call
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.fanout import Fanout
@@ -45,6 +46,8 @@ INBOUND_BURST = 50.0
 REFUSED_MAX = 1000
 INBOUND_CHUNK_BYTES = 4096
 REASON_MAX = 200
+# Commands that wait for the disk or whatever they need, of all clients.
+CALLS_MAX = 64
 # Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
 UNACKNOWLEDGED_S = 30
 
@@ -113,8 +116,11 @@ class WebSocketEventServer:
         config: WebsocketConfig,
         hello: Callable[[], EventEnvelope],
         pages: Mapping[str, Callable[[], Answer]],
+        commands: Commands | None = None,
     ) -> None:
         self._config = config
+        self._commands = Commands() if commands is None else commands
+        self._calls: set[asyncio.Task[None]] = set()
         self._hello = hello
         self._pages = pages
         own = socket.gethostname().lower().partition(".")[0]
@@ -157,6 +163,8 @@ class WebSocketEventServer:
     async def stop(self) -> None:
         if self._server is None:
             return
+        for task in self._calls:
+            task.cancel()
         self._fanout.stop()
         self._server.close(code=1001, reason="server is stopping")
         try:
@@ -257,17 +265,41 @@ class WebSocketEventServer:
             self._answer_error(client, "bad_message", str(exc))
             return
         if subscription is None:
-            reason = f"no such command: {inbound.type[:64]}"
-            self._answer_error(client, "unknown_command", reason, inbound.id)
+            self._call(client, inbound, message)
             return
         more = {} if inbound.id is None else {"id": inbound.id}
         more["seq"] = self._fanout.join(client, subscription)
         self._fanout.send(client, events.result(time.time(), "subscribe", more))
 
+    def _call(self, client: Client, inbound: _Inbound, message: str | bytes) -> None:
+        command = self._commands.find(inbound.type)
+        if command is None:
+            reason = f"no such command: {inbound.type[:64]}"
+            self._answer_error(client, "unknown_command", reason, inbound.id)
+        elif len(self._calls) >= CALLS_MAX:
+            self._answer_error(client, "busy", f"{CALLS_MAX} commands are under way", inbound.id)
+        else:
+            task = asyncio.create_task(self._do(client, command, inbound, message), name=inbound.type[:64])
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _do(self, client: Client, command: Command, inbound: _Inbound, message: str | bytes) -> None:
+        try:
+            result = await call(command, message, from_here=_is_here(client.connection))
+        except CommandError as exc:
+            self._answer_error(client, exc.code, str(exc), inbound.id)
+        except Exception:  # noqa: BLE001 - its defect must not end the session
+            _log.exception("command_failed", command=command.name)
+            self._answer_error(client, "failed", f"{command.name} has failed; the log says why", inbound.id)
+        else:
+            if inbound.id is not None:
+                more = {"id": inbound.id, **result}
+                self._fanout.send(client, events.result(time.time(), command.name, more))
+
     def _answer_error(self, client: Client, code: str, reason: str, given: str | int | None = None) -> None:
-        details = {"reason": reason[:REASON_MAX]}
+        details: dict[str, str | int] = {"reason": reason[:REASON_MAX]}
         if given is not None:
-            details["id"] = str(given)[:64]
+            details["id"] = given if isinstance(given, int) else given[:64]
         self._fanout.send(client, events.error(time.time(), "system", code, details))
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -320,6 +352,11 @@ class WebSocketEventServer:
             ipaddress.ip_address(name)
             return True  # no name, so nobody can have pointed it here
         return name in self._names
+
+
+def _is_here(connection: ServerConnection) -> bool:
+    address = connection.remote_address
+    return bool(address) and ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
 
 
 def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:

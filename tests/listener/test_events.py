@@ -25,6 +25,11 @@ TABLE: list[tuple[str, EventEnvelope, dict[str, Any]]] = [
     ),
     ("ride_start", events.ride_start(TS, "r1", "up"), {"ride_id": "r1", "direction": "up"}),
     (
+        "relevel",
+        events.relevel(TS, -6.0, 12_345.0, 1.25),
+        {"distance_mm": -6.0, "position_mm": 12_345.0, "duration_s": 1.25},
+    ),
+    (
         "ride_start",
         events.ride_start(TS, "r1", "down", 3000.0, "counts"),
         {"ride_id": "r1", "direction": "down", "expected_distance": 3000.0, "unit": "counts"},

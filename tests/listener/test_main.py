@@ -17,6 +17,7 @@ import structlog
 from websockets.asyncio.client import connect
 
 from listener import __version__, config, main, systemd, websocket_server
+from listener.demo import Demo
 from listener.les02 import LES02
 from listener.raw_frame import Flag, RawFrame
 from listener.websocket_server import WebSocketEventServer
@@ -206,7 +207,7 @@ def test_a_signal_ends_it_with_0_and_the_start_is_told_in_order(
 
 def test_without_the_demo_nothing_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     end_as_soon_as_started(monkeypatch)
-    monkeypatch.setattr(main.Daemon, "_demo", None)
+    monkeypatch.setattr(Demo, "__init__", broken_at_once)
     assert main.main(["--interface", "virtual", "--host", "127.0.0.1", "--port", "0"]) == 0
 
 
@@ -225,7 +226,7 @@ def broken_at_once(*_arguments: object) -> None:
         (LES02, "watch", broken),
         (LES02, "check_silence", broken_at_once),
         (systemd, "watchdog", broken),
-        (main.Daemon, "_demo", broken),
+        (Demo, "run", broken),
         (WebSocketEventServer, "start", broken),
         (LES02, "feed", broken_at_once),
     ],

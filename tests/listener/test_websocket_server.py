@@ -469,7 +469,7 @@ async def test_nonsense_is_answered_to_its_sender_alone(start: Start, message: s
         ({"type": "command:fly", "id": "a1"}, {"reason": "no such command: command:fly", "id": "a1"}),
         (
             {"type": "command:fly", "id": 7, "unit": "mm"},
-            {"reason": "no such command: command:fly", "id": "7"},
+            {"reason": "no such command: command:fly", "id": 7},
         ),
         ({"type": "x" * 1000, "id": "y" * 1000}, {"reason": f"no such command: {'x' * 64}", "id": "y" * 64}),
         ({"type": "µ", "id": None}, {"reason": "no such command: µ"}),
@@ -477,7 +477,7 @@ async def test_nonsense_is_answered_to_its_sender_alone(start: Start, message: s
 )
 @pytest.mark.parametrize("binary", [False, True])
 async def test_unknown_command_is_answered_with_its_id(
-    start: Start, command: dict[str, object], details: dict[str, str], binary: bool
+    start: Start, command: dict[str, object], details: dict[str, object], binary: bool
 ) -> None:
     server = await start()
     async with client_of(server) as client:

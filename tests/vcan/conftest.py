@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.helpers import Daemon
 from tests.vcan.bench import Program, lesmock, listening, sending, sent, until
 
-collect_ignore_glob = [] if os.environ.get("LES02_VCAN") == "1" else ["test_*.py"]
+collect_ignore_glob = [] if os.environ.get("LES02_VCAN") == "1" else ["test_*.py", "long/*.py"]
 
 
 @pytest.fixture(scope="session")

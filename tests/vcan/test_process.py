@@ -122,7 +122,7 @@ def test_start_dev_runs_listener_mock_and_client_on_the_real_bus(
         environment.pop(name, None)
     before = sent()
     ended = subprocess.run(
-        [ROOT / "start_dev.sh", "--plain", "--seconds", "8"],
+        [ROOT / "start_dev.sh", "--plain", "--seconds", "12"],
         env=environment | {"TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -139,7 +139,7 @@ def test_start_dev_runs_listener_mock_and_client_on_the_real_bus(
     texts = [line.removeprefix("[debug] ") for line in lines if line.startswith('[debug] {"proto"')]
     events = [json.loads(text) for text in texts]
     assert events[0]["type"] == "hello"
-    assert events[0]["payload"]["parts"] == []
+    assert events[0]["payload"]["parts"] == ["rides"]
     positions = [event for event in events if event["type"] == "position_sample"]
     record_property("sent", total)
     record_property("printed", len(positions))

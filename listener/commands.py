@@ -1,0 +1,74 @@
+"""What a client may ask for: parts register commands, sessions call them.
+
+A command is a name, a Struct that says what it takes, and a function. Its parameters stand beside `type`
+and `id`, or all of them in `payload`. `control` says that it changes something: then it is taken from
+this computer alone.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+PREFIX: Final = "command:"
+
+Result = dict[str, Any]
+Handler = Callable[[Any], Result | Awaitable[Result]]
+
+
+class CommandError(Exception):
+    """Why it could not be done, for the client: a code and a sentence."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    name: str
+    parameters: type[msgspec.Struct]
+    handler: Handler
+    control: bool
+
+
+class Commands:
+    def __init__(self) -> None:
+        self._commands: dict[str, Command] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._commands))
+
+    def register(
+        self, name: str, parameters: type[msgspec.Struct], handler: Handler, *, control: bool
+    ) -> Callable[[], None]:
+        """Returns the function that takes it back."""
+        assert name not in self._commands, f"{name} is registered twice"
+        self._commands[name] = Command(name, parameters, handler, control)
+
+        def take_back() -> None:
+            del self._commands[name]
+
+        return take_back
+
+    def find(self, kind: str) -> Command | None:
+        return self._commands.get(kind.removeprefix(PREFIX)) if kind.startswith(PREFIX) else None
+
+
+async def call(command: Command, message: str | bytes, *, from_here: bool) -> Result:
+    """Raises CommandError; the message is known to be a JSON object."""
+    if command.control and not from_here:
+        raise CommandError("not_allowed", "commands that change something are taken from this computer alone")
+    given: dict[str, Any] = msgspec.json.decode(message)
+    given.pop("type")
+    given.pop("id", None)
+    if given.keys() == {"payload"}:
+        given = given["payload"]
+    try:
+        parameters = msgspec.convert(given, command.parameters)
+    except msgspec.ValidationError as exc:
+        raise CommandError("bad_message", str(exc)) from None
+    result = command.handler(parameters)
+    return await result if inspect.isawaitable(result) else result

@@ -1,0 +1,191 @@
+"""The commands of `lesrides` that only read: list, show, export, compare. Each returns an exit status."""
+
+import argparse
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from listener.rides import cli_tools, files, intake, sheet, store
+from listener.rides.cli_tools import Complaint, Tools, find, find_finished, say_bytes
+from listener.rides.comparison import compare_rides, curve_of
+from listener.rides.curves import Curve, Tolerance, compare, curve, points
+from listener.rides.files import NotUnderstood, Point, Sample
+from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder
+from listener.rides.motion import INTERVAL_S, Motion, MotionEstimator, OneChannel
+from listener.rides.recorder import limits_of
+from listener.rides.recovery import merged
+from listener.rides.report import rounded
+from listener.rides.store import Filter, Ride
+from listener.rides.summary import Phase
+
+PASSED: Final = 0
+FAILED: Final = 1
+# More is no reference curve.
+CSV_BYTES_MAX: Final = 50_000_000
+
+
+def list_rides(tools: Tools, options: argparse.Namespace) -> int:
+    names = Filter.__struct_fields__
+    wanted = Filter(**{name: getattr(options, name) for name in names})
+    with tools.reading() as connection:
+        rides, total, more = _pages(connection, wanted, options.limit, options.before)
+    if options.json:
+        say_bytes(msgspec.json.encode({"rides": rides, "total": total}) + b"\n")
+        return 0
+    tools.say(sheet.table(rides, tools.width))
+    older = f"; for older ones: --before {rides[-1].number}" if more else ""
+    cli_tools.remark(f"{len(rides)} of {total} rides{older}")
+    return 0
+
+
+def _pages(
+    connection: sqlite3.Connection, wanted: Filter, limit: int, before: int | None
+) -> tuple[list[Ride], int, bool]:
+    """All of them for 0; how many there are altogether, and whether there are older ones."""
+    found: list[Ride] = []
+    while True:
+        # The store gives no more than so many at once; one more than wanted, to know whether there is one.
+        left = limit + 1 - len(found) if limit else store.LIST_LIMIT
+        page, total = store.rides(connection, wanted, limit=left, before=before)
+        found += page
+        if not page or len(found) > limit > 0:
+            return found[: limit or None], total, len(found) > limit > 0
+        before = page[-1].number
+
+
+def show(tools: Tools, options: argparse.Namespace) -> int:
+    with tools.reading() as connection:
+        ride = find(connection, options.ride)
+        motions = list(_motions(_samples(connection, ride), ride.resolution_mm))
+        told = store.events(connection, ride.number)
+    tools.say(sheet.summary(ride))
+    if lines := sheet.told(told, ride.start_ts):
+        tools.say(["", *lines])
+    tools.say(["", *sheet.curves(ride, motions, tools.width, tools.glyphs)])
+    return 0
+
+
+def _samples(connection: sqlite3.Connection, ride: Ride) -> list[Sample]:
+    return list(merged(store.samples(connection, ride.number), ride.start_ts))
+
+
+def _motions(samples: list[Sample], resolution_mm: float) -> Iterator[Motion]:
+    one_channel = OneChannel(MotionEstimator())
+    for channel, ts, raw in samples:
+        yield from one_channel.add(channel, ts, raw * resolution_mm)
+
+
+def export(tools: Tools, options: argparse.Namespace) -> int:
+    if options.what != "csv" and (options.raw or options.decimal_comma):
+        raise Complaint("--raw and --decimal-comma say how --csv is written")
+    with tools.reading() as connection:
+        ride = find(connection, options.ride)
+        if options.what == "json":
+            text = msgspec.json.encode(intake.exported(connection, ride)) + b"\n"
+        else:
+            samples = _samples(connection, ride)
+            told = store.events(connection, ride.number)
+            lines = _log(ride, samples, told) if options.what == "log" else _csv(ride, samples, options)
+            try:
+                text = "".join(lines).encode()
+            except ValueError as exc:
+                raise Complaint(f"ride {ride.number}: {exc}") from None
+    # Only now: what cannot be made leaves no half a file behind.
+    if options.output is None or options.output == "-":
+        say_bytes(text)
+    else:
+        Path(options.output).write_bytes(text)
+    return 0
+
+
+def _log(ride: Ride, samples: list[Sample], told: list[dict[str, Any]]) -> Iterator[str]:
+    stands = ride.reason == COMPLETED and not ride.summary.get("turned")
+    return files.write_candump(samples, told, arrived_ts=ride.end_ts if stands else None)
+
+
+def _csv(ride: Ride, samples: list[Sample], options: argparse.Namespace) -> Iterator[str]:
+    header, rows = (
+        (files.RAW_HEADER, files.raw_rows) if options.raw else (files.MOTION_HEADER, files.motion_rows)
+    )
+    return files.write_csv(
+        header, rows(samples, ride.start_ts, ride.resolution_mm), decimal_comma=options.decimal_comma
+    )
+
+
+def compare_ride(tools: Tools, options: argparse.Namespace) -> int:
+    settings = tools.config.rides
+    tolerance = Tolerance(
+        settings.position_tolerance_mm if options.position_tolerance is None else options.position_tolerance,
+        settings.velocity_tolerance_mm_s
+        if options.velocity_tolerance is None
+        else options.velocity_tolerance,
+    )
+    with tools.reading() as connection:
+        ride = find_finished(connection, options.ride)
+        if options.csv is None:
+            other = None if options.reference is None else find_finished(connection, options.reference).number
+            answer = compare_rides(connection, ride.number, other, tolerance, curves=options.curves)
+            reference = f"ride {answer['reference']}"
+        else:
+            answer = _compare_csv(
+                tools, connection, ride, Path(options.csv), tolerance, with_curves=options.curves
+            )
+            reference = sheet.printable(options.csv)
+    if options.json:
+        say_bytes(msgspec.json.encode(answer) + b"\n")
+    else:
+        tools.say(sheet.comparison(answer, f"Ride {ride.number}", reference))
+        if options.curves:
+            tools.say(["", *sheet.deviations(answer, tools.width, tools.glyphs)])
+    return PASSED if answer["passed"] else FAILED
+
+
+def _compare_csv(
+    tools: Tools,
+    connection: sqlite3.Connection,
+    ride: Ride,
+    path: Path,
+    tolerance: Tolerance,
+    *,
+    with_curves: bool,
+) -> dict[str, Any]:
+    theirs, phases = _csv_curve(tools, path)
+    ours = curve_of(connection, ride)
+    answer = {
+        "ride": ride.number,
+        "reference": str(path),
+        "tolerance": {"position_mm": tolerance.position_mm, "velocity_mm_s": tolerance.velocity_mm_s},
+        **rounded(msgspec.to_builtins(compare(ours, theirs, phases, tolerance))),
+    }
+    if with_curves:
+        both = {"ride": msgspec.to_builtins(ours), "reference": msgspec.to_builtins(theirs)}
+        answer |= {"interval_s": INTERVAL_S, "curves": rounded(both)}
+    return answer
+
+
+def _csv_curve(tools: Tools, path: Path) -> tuple[Curve, tuple[Phase, ...]]:
+    if path.stat().st_size > CSV_BYTES_MAX:
+        raise Complaint(f"{path}: too large for one curve")
+    read = list(files.read_csv(path.read_text("utf-8-sig", "replace").splitlines()))
+    if wrong := [each for each in read if isinstance(each, NotUnderstood)]:
+        numbers = [each.line for each in wrong]
+        cli_tools.remark(f"{path}: {files.not_understood(numbers, wrong[0].reason)}")
+    dense = list(files.dense(each for each in read if isinstance(each, Point)))
+    if not dense:
+        raise Complaint(f"{path}: no positions in it")
+    resolution_mm = tools.config.les02.resolution_mm
+    samples = [(point.channel, point.ts, round(point.position_mm / resolution_mm)) for point in dense]
+    samples = list(intake.standing(samples))
+    finder = RideFinder(resolution_mm, *limits_of(tools.config.rides))
+    told = [each for sample in samples for each in finder.position(*sample)]
+    began = [each for each in told if isinstance(each, RideBegan)]
+    ended = [each for each in told if isinstance(each, RideEnded)]
+    if len(began) != 1 or len(ended) != 1:
+        how = f"{len(ended)} rides in it; import it and name one" if ended else "no ride in it"
+        raise Complaint(f"{path}: {how}")
+    positions = [(ts, raw * resolution_mm) for channel, ts, raw in samples if channel == samples[0][0]]
+    found = curve(points(positions), began[0].begin.ts, ended[0].end.ts, began[0].direction)
+    return found, ended[0].summary.phases

@@ -1,0 +1,168 @@
+"""The commands of `lesrides` that change something: import, reference, annotate, delete.
+
+Each returns an exit status.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+
+from listener.rides import files, intake, opening, sheet, store
+from listener.rides.cli_tools import Complaint, Progress, Tools, find_finished, remark
+from listener.rides.finder import RideFinder
+from listener.rides.intake import Collector, Found, Recording
+from listener.rides.recorder import limits_of
+
+DONE: Final = 0
+NOTHING: Final = 1
+TROUBLE: Final = 2
+HEAD_BYTES: Final = 8192
+LINE_BYTES_MAX: Final = 65_536
+JSON_BYTES_MAX: Final = 500_000_000
+
+
+def import_files(tools: Tools, options: argparse.Namespace) -> int:
+    path = tools.path(make=True)
+    worst = DONE
+    for name in options.file:
+        try:
+            if name == "-":
+                status = _import(tools, options, path, "stdin", cast("BufferedReader", sys.stdin.buffer))
+            else:
+                with Path(name).open("rb") as file:
+                    status = _import(tools, options, path, name, file)
+        except OSError as exc:
+            remark(f"{name}: {exc.strerror or exc}")
+            status = TROUBLE
+        except Complaint as exc:
+            remark(f"{name}: {exc}")
+            status = TROUBLE
+        worst = max(worst, status)
+    return worst
+
+
+def _import(tools: Tools, options: argparse.Namespace, path: Path, name: str, file: BufferedReader) -> int:
+    progress = Progress(name, os.fstat(file.fileno()).st_size)
+    kept: list[int] = []
+    known = 0
+
+    def tell(done: int) -> None:
+        progress.at(done, f"{len(kept)} rides")
+
+    recording, rides = _rides(tools, options, file, tell)
+    try:
+        for ride in rides:
+            ride.specimen = options.specimen or ride.specimen
+            if options.note is not None:
+                ride.note = options.note
+            elif recording is not None:
+                ride.note = f"imported from {Path(name).name}"
+            # One by one: the daemon has to wait for none of them.
+            with opening.writing(path) as connection:
+                number = intake.keep(connection, ride)
+            if number is None:
+                known += 1
+            else:
+                kept.append(number)
+    finally:
+        progress.clear()
+    numbers = f" ({files.spans(kept)})" if kept else ""
+    there = f", {known} of the rides in it {'were' if known > 1 else 'was'} there already" if known else ""
+    tools.say([f"{sheet.printable(name)}: {_count(len(kept), 'ride')} imported{numbers}{there}"])
+    if recording is not None:
+        _tell_trouble(recording, name)
+    return DONE if kept or known else NOTHING
+
+
+def _rides(
+    tools: Tools, options: argparse.Namespace, file: BufferedReader, tell: Callable[[int], None]
+) -> tuple[Recording | None, Iterator[Found]]:
+    kind = files.kind_of(file.peek(HEAD_BYTES).decode("utf-8", "replace"))
+    if not kind:
+        raise Complaint("neither a candump log, nor CSV, nor a ride as JSON")
+    if kind == "json":
+        return None, _one(file)
+    resolution_mm = options.resolution or tools.config.les02.resolution_mm
+    finder = RideFinder(resolution_mm, *limits_of(tools.config.rides))
+    source = tools.config.les02.source if kind == "candump" else "csv"
+    recording = Recording(Collector(finder, resolution_mm=resolution_mm, source=source))
+    lines = _lines(file, tell)
+    if kind == "candump":
+        return recording, recording.candump(lines, options.bus)
+    return recording, recording.csv(lines, os.fstat(file.fileno()).st_mtime, resolution_mm)
+
+
+def _one(file: BufferedReader) -> Iterator[Found]:
+    try:
+        yield intake.from_json(file.read(JSON_BYTES_MAX))
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise Complaint(f"not a ride: {exc}") from None
+
+
+def _lines(file: BufferedReader, tell: Callable[[int], None]) -> Iterator[str]:
+    done = 0
+    while line := file.readline(LINE_BYTES_MAX):
+        text = line.decode("utf-8", "replace")
+        yield text if done else text.removeprefix("\ufeff")
+        done += len(line)
+        tell(done)
+
+
+def _tell_trouble(recording: Recording, name: str) -> None:
+    if not recording.positions:
+        remark(f"{name}: no positions in it")
+    if recording.not_understood:
+        remark(f"{name}: {files.not_understood(recording.not_understood, recording.reason)}")
+    for bus in recording.left_out:
+        remark(f"{name}: the frames of {bus} were left out; to take them instead: --bus {bus}")
+
+
+def reference(tools: Tools, options: argparse.Namespace) -> int:
+    with tools.writing() as connection:
+        ride = find_finished(connection, options.ride)
+        store.annotate(connection, ride.number, reference=not options.remove)
+    now = "is not a reference any more" if options.remove else "is a reference now"
+    tools.say([f"Ride {ride.number} {now}: {ride.direction}, {ride.distance_mm or 0:.0f} mm"])
+    return DONE
+
+
+def annotate(tools: Tools, options: argparse.Namespace) -> int:
+    values = {name: getattr(options, name) for name in ("note", "specimen", "starred")}
+    given = {name: value for name, value in values.items() if value is not None}
+    if not given:
+        raise Complaint("annotate: say what: --note, --specimen, --star or --no-star")
+    with tools.writing() as connection:
+        ride = find_finished(connection, options.ride)
+        store.annotate(connection, ride.number, **given)
+        ride = store.find(connection, ride.number)
+    tools.say(sheet.table([ride], tools.width))
+    return DONE
+
+
+def delete(tools: Tools, options: argparse.Namespace) -> int:
+    with tools.reading() as connection:
+        rides = {ride.number: ride for ride in (find_finished(connection, which) for which in options.ride)}
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise Complaint("delete: nobody is there to be asked; --yes deletes without asking")
+        for ride in rides.values():
+            sys.stderr.write(f"{sheet.headline(ride)}\n")
+        sys.stderr.write(f"Delete {_count(len(rides), 'ride')}? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes", "j", "ja"):
+            return NOTHING
+    with tools.writing() as connection:
+        for number in rides:
+            store.delete(connection, number)
+    tools.say([f"{_count(len(rides), 'ride')} deleted"])
+    return DONE
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

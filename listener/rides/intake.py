@@ -1,0 +1,369 @@
+"""Rides from elsewhere: found in a recording as the daemon would have found them, or read from JSON.
+
+What becomes of them is a `Found`; `keep` stores one in a transaction, unless it is there already.
+"""
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from listener import events
+from listener.events import EventEnvelope
+from listener.frames import LOCKED, CANFrame, MessageType, parse_error, parse_status, parse_system
+from listener.rides import files, store
+from listener.rides.detector import Relevelled
+from listener.rides.files import Frame, NotUnderstood, Sample
+from listener.rides.finder import RideBegan, RideEnded, RideFinder, Told
+from listener.rides.motion import Motion, MotionEstimator, OneChannel
+from listener.rides.plausibility import Finding
+from listener.rides.recorder import PRE_ROLL_S
+from listener.rides.recovery import merged
+from listener.rides.report import report
+from listener.rides.store import Filter, Piece, Ride
+from listener.rides.summary import Extremes, Phase
+
+END_OF_FILE: Final = "end_of_file"
+# Two rides that begin so close to each other, in the same direction, are one.
+SAME_S: Final = 0.05
+FORMAT: Final = 1
+# Before this (1973) a time counts from anything but 1970.
+EPOCH_MIN_S: Final = 1e8
+# A CSV begins and ends with a car that stands.
+STANDING_S: Final = 3.0
+STANDING_STEP_S: Final = 0.004
+
+
+class Found(msgspec.Struct, kw_only=True):
+    id: str
+    source: str
+    start_ts: float
+    end_ts: float
+    direction: str
+    distance_mm: float
+    reason: str
+    summary: dict[str, Any]
+    resolution_mm: float
+    samples: dict[str, tuple[list[int], list[int]]]
+    events: list[msgspec.Raw]
+    motions: tuple[Motion, ...] = ()
+    specimen: str = ""
+    note: str = ""
+    is_reference: bool = False
+    is_starred: bool = False
+
+
+_Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+
+
+class _Stored(Ride, kw_only=True):
+    """A ride that may come from anywhere."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    start_ts: _Time
+    end_ts: _Time
+    distance_mm: float
+    direction: Annotated[str, msgspec.Meta(pattern="^(up|down)$")]
+    reason: Annotated[str, msgspec.Meta(pattern="^(completed|aborted|error)$")]
+    resolution_mm: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+
+
+class _Known(msgspec.Struct):
+    """What is read of a summary; whatever else it holds is kept."""
+
+    phases: list[Phase] = []
+    max: Extremes | None = None
+    p95: Extremes | None = None
+    duration_s: float | None = None
+    full_speed_mm_s: float | None = None
+    creep_speed_mm_s: float | None = None
+    start_position_mm: float | None = None
+    stop_position_mm: float | None = None
+    stop_offset_mm: float | None = None
+    start_floor: int | None = None
+    stop_floor: int | None = None
+    relevels: int = 0
+
+
+class _Event(msgspec.Struct):
+    type: str
+    ts: float
+    payload: dict[str, Any]
+
+
+class Exported(msgspec.Struct, kw_only=True):
+    """The JSON of a ride: what the command `get_ride` answers, and which version of it this is."""
+
+    lesrides: int = FORMAT
+    ride: Ride
+    samples: dict[str, tuple[list[int], list[int]]]
+    curve: dict[str, list[float]] = {}  # derived from the samples; not read again
+    events: list[msgspec.Raw]
+
+
+class _Imported(Exported, kw_only=True):
+    lesrides: Annotated[int, msgspec.Meta(ge=1, le=FORMAT)]
+    ride: _Stored
+
+
+def exported(connection: sqlite3.Connection, ride: Ride) -> Exported:
+    told = [msgspec.Raw(msgspec.json.encode(event)) for event in store.events(connection, ride.number)]
+    return Exported(
+        ride=ride,
+        samples=store.columns(connection, ride.number),
+        curve=store.curve(connection, ride.number),
+        events=told,
+    )
+
+
+def from_json(text: bytes) -> Found:
+    """Raises msgspec.DecodeError, of which ValidationError is one."""
+    imported = msgspec.json.decode(text, type=_Imported)
+    for channel, (offsets_us, raw) in imported.samples.items():
+        if len(offsets_us) != len(raw) or channel not in (files.MASTER, files.SLAVE):
+            raise msgspec.ValidationError(f"the samples of {channel[:20]!r} do not fit together")
+    msgspec.convert(imported.ride.summary, _Known)
+    for event in imported.events:
+        msgspec.json.decode(event, type=_Event)
+    names = set(Found.__struct_fields__) - {"samples", "events", "motions"}
+    found = Found(
+        **{name: getattr(imported.ride, name) for name in names},
+        samples=imported.samples,
+        events=imported.events,
+    )
+    found.motions = tuple(_motions(found))
+    return found
+
+
+def _motions(ride: Found) -> Iterator[Motion]:
+    """What is derived from the samples, once more."""
+    samples = {channel: list(zip(*both, strict=True)) for channel, both in ride.samples.items()}
+    one_channel = OneChannel(MotionEstimator())
+    for channel, ts, raw in merged(samples, ride.start_ts):
+        for motion in one_channel.add(channel, ts, raw * ride.resolution_mm):
+            if motion.ts >= ride.start_ts:
+                yield motion
+
+
+class Collector:
+    """Frames or positions in the order of time in, rides out; what is told of them as the daemon tells it."""
+
+    def __init__(self, finder: RideFinder, *, resolution_mm: float, source: str) -> None:
+        self._finder = finder
+        self._resolution_mm = resolution_mm
+        self._source = source
+        self._locked: set[str] = set()
+        self._ride: Found | None = None
+        # The last one over; a re-level after it is counted with it, so it is given out late.
+        self._over: Found | None = None
+
+    def frame(self, frame: CANFrame) -> Iterator[Found]:
+        if files.is_position(frame):
+            self._locked.clear()
+            yield from self.sample(*files.sample_of(frame))
+            return
+        event = self._event(frame)
+        if self._ride is not None:
+            self._ride.events.append(msgspec.Raw(events.encode(event)))
+        if event.type == "system" and event.payload["state"] == LOCKED:
+            self._locked.add(frame.channel.label)
+            if len(self._locked) == 2:
+                yield from self._tell(self._finder.interrupt(LOCKED))
+
+    def sample(self, channel: str, ts: float, raw: int) -> Iterator[Found]:
+        ride = self._ride
+        yield from self._tell(self._finder.position(channel, ts, raw))
+        if ride is not None and ride is self._ride:
+            _note(ride, channel, ts, raw)
+
+    def end(self, cause: str = END_OF_FILE) -> Iterator[Found]:
+        yield from self._tell(self._finder.interrupt(cause))
+        if self._over is not None:
+            yield self._over
+            self._over = None
+
+    def _tell(self, told: Iterable[Told]) -> Iterator[Found]:
+        for each in told:
+            if isinstance(each, Motion):
+                continue
+            if isinstance(each, RideBegan):
+                if self._over is not None:
+                    yield self._over
+                    self._over = None
+                self._begin(each)
+            elif isinstance(each, RideEnded):
+                self._end(each)
+            elif isinstance(each, Relevelled):
+                if self._over is not None:
+                    self._over.summary["relevels"] += 1
+            elif self._ride is not None:
+                self._ride.events.append(msgspec.Raw(events.encode(_finding(each, self._source))))
+
+    def _begin(self, began: RideBegan) -> None:
+        ride = self._ride = Found(
+            id=str(uuid.uuid4()),
+            source=self._source,
+            start_ts=began.begin.ts,
+            end_ts=began.begin.ts,
+            direction="up" if began.direction > 0 else "down",
+            distance_mm=0.0,
+            reason="",
+            summary={},
+            resolution_mm=self._resolution_mm,
+            samples={},
+            events=[],
+        )
+        for channel, samples in self._finder.since(ride.start_ts - PRE_ROLL_S).items():
+            for ts, raw in samples:
+                _note(ride, channel, ts, raw)
+        start = events.ride_start(ride.start_ts, ride.id, ride.direction, source=self._source)
+        if began.partial:
+            start.payload["partial"] = True
+        start.payload["start_position_mm"] = round(began.begin.position_mm, 1)
+        ride.events.append(msgspec.Raw(events.encode(start)))
+
+    def _end(self, ended: RideEnded) -> None:
+        ride, self._ride = self._ride, None
+        assert ride is not None
+        # Floors are those of this bench, and a recording may be from anywhere.
+        ride.summary = report(ended, None)
+        ride.end_ts, ride.reason, ride.motions = ended.end.ts, ended.reason, ended.motions
+        ride.distance_mm = ride.summary["distance_mm"]
+        end = events.ride_end(ride.end_ts, ride.id, ride.reason, ride.summary, self._source)
+        ride.events.append(msgspec.Raw(events.encode(end)))
+        self._over = ride
+
+    def _event(self, frame: CANFrame) -> EventEnvelope:
+        ts, channel = frame.timestamp, frame.channel.label
+        if frame.message_type is MessageType.STATUS:
+            status = parse_status(frame.data)
+            return events.status(ts, channel, status.state, self._source, raw=status.raw)
+        if frame.message_type is MessageType.ERROR:
+            error = parse_error(frame.data)
+            return events.error(ts, channel, error.code, {"raw": error.raw}, self._source)
+        system = parse_system(frame.data)
+        return events.system(ts, channel, system.state, system.raw, self._source)
+
+
+class Recording:
+    """The rides of a file, and what is to be said of it when all of them have been taken."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self.positions = 0
+        # The numbers of the lines, and what is wrong with the first.
+        self.not_understood: list[int] = []
+        self.reason = ""
+        self.left_out: list[str] = []
+
+    def candump(self, lines: Iterable[str], bus: str | None) -> Iterator[Found]:
+        """Of that bus, else of the first one that has positions."""
+        buses: set[str] = set()
+        for each in files.read_candump(lines):
+            if not isinstance(each, Frame):
+                self._complain(each)
+                continue
+            buses.add(each.bus)
+            if bus is None and files.is_position(each.frame):
+                bus = each.bus
+            if each.bus == bus:
+                self.positions += files.is_position(each.frame)
+                yield from self._collector.frame(each.frame)
+        self.left_out = sorted(buses - {bus})
+        yield from self._collector.end()
+
+    def csv(self, lines: Iterable[str], file_ts: float, resolution_mm: float) -> Iterator[Found]:
+        """Times that do not count from 1970 count to when the file was written."""
+        points = list(files.dense(self._points(lines)))
+        self.positions = len(points)
+        if not points:
+            return
+        begin_ts = file_ts - points[-1].ts if points[0].ts < EPOCH_MIN_S else 0.0
+        samples = [
+            (point.channel, begin_ts + point.ts, round(point.position_mm / resolution_mm)) for point in points
+        ]
+        first, last = samples[0][1], samples[-1][1]
+        for sample in standing(samples):
+            for found in self._collector.sample(*sample):
+                yield _within(found, first, last)
+        for found in self._collector.end():
+            yield _within(found, first, last)
+
+    def _points(self, lines: Iterable[str]) -> Iterator[files.Point]:
+        for each in files.read_csv(lines):
+            if isinstance(each, NotUnderstood):
+                self._complain(each)
+            else:
+                yield each
+
+    def _complain(self, line: NotUnderstood) -> None:
+        self.reason = self.reason or line.reason
+        self.not_understood.append(line.line)
+
+
+def standing(samples: list[Sample]) -> Iterator[Sample]:
+    """Somebody has cut it where the car stood; without having stood it would have no beginning or end."""
+    # At the master, if there is one: to change the channel in the middle costs half a second.
+    channel = min(channel for channel, _, _ in samples)
+    own = [raw for each, _, raw in samples if each == channel]
+    count = round(STANDING_S / STANDING_STEP_S)
+    for number in range(count, 0, -1):
+        yield channel, samples[0][1] - number * STANDING_STEP_S, own[0]
+    yield from samples
+    for number in range(1, count + 1):
+        yield channel, samples[-1][1] + number * STANDING_STEP_S, own[-1]
+
+
+def keep(connection: sqlite3.Connection, found: Found) -> int | None:
+    """Its number; None if there is such a ride already."""
+    row = connection.execute("SELECT 1 FROM rides WHERE id = ?", (found.id,)).fetchone()
+    alike = Filter(direction=found.direction, since=found.start_ts - SAME_S, until=found.start_ts + SAME_S)
+    if row is not None or store.rides(connection, alike, limit=1)[1]:
+        return None
+    number = store.begin(
+        connection,
+        found.id,
+        source=found.source,
+        start_ts=found.start_ts,
+        direction=found.direction,
+        resolution_mm=found.resolution_mm,
+        specimen=found.specimen,
+    )
+    store.append(connection, number, 0, Piece(found.samples, found.events))
+    store.finish(
+        connection,
+        number,
+        end_ts=found.end_ts,
+        distance_mm=found.distance_mm,
+        reason=found.reason,
+        summary=found.summary,
+        motions=found.motions,
+    )
+    store.annotate(
+        connection, number, note=found.note, reference=found.is_reference, starred=found.is_starred
+    )
+    return number
+
+
+def _note(ride: Found, channel: str, ts: float, raw: int) -> None:
+    offsets_us, positions = ride.samples.setdefault(channel, ([], []))
+    offsets_us.append(round((ts - ride.start_ts) * 1e6))
+    positions.append(raw)
+
+
+def _within(ride: Found, first_ts: float, last_ts: float) -> Found:
+    """Without what has been added to find it."""
+    low, high = (round((ts - ride.start_ts) * 1e6) for ts in (first_ts, last_ts))
+    for channel, (offsets_us, raw) in ride.samples.items():
+        kept = [pair for pair in zip(offsets_us, raw, strict=True) if low <= pair[0] <= high]
+        ride.samples[channel] = ([us for us, _ in kept], [raw for _, raw in kept])
+    return ride
+
+
+def _finding(finding: Finding, source: str) -> EventEnvelope:
+    if finding.well_again:
+        more = {"code": finding.code, **finding.details}
+        return events.status(finding.ts, finding.channel, "well_again", source, **more)
+    return events.error(finding.ts, finding.channel, finding.code, finding.details, source)

@@ -1,0 +1,52 @@
+"""The door: while it is open rides are found, and kept by `Recorder.run`, which is to be run meanwhile."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from listener.commands import Commands
+from listener.config import RidesConfig
+from listener.database import Database
+from listener.hub import Hub
+from listener.rides.commands import RideCommands
+from listener.rides.recorder import Recorder
+
+__all__ = ["Recorder", "rides"]
+
+_log = structlog.get_logger(__name__)
+
+# The end of a ride in progress has so long to reach the disk.
+LAST_WRITE_S = 2.0
+
+
+@contextlib.asynccontextmanager
+async def rides(
+    hub: Hub,
+    commands: Commands,
+    database: Database,
+    config: RidesConfig,
+    *,
+    resolution_mm: float,
+    source: str,
+) -> AsyncIterator[Recorder]:
+    recorder = Recorder(hub, database, config, resolution_mm=resolution_mm, source=source)
+    await recorder.load()
+    leave = hub.subscribe(recorder.annotate, first=True), hub.subscribe(recorder.follow)
+    try:
+        with RideCommands(database, recorder, config).registered(commands):
+            yield recorder
+    finally:
+        recorder.interrupt("stopped")
+        for end in leave:
+            end()
+        await _finish(recorder)
+
+
+async def _finish(recorder: Recorder) -> None:
+    try:
+        async with asyncio.timeout(LAST_WRITE_S):
+            await recorder.finish()
+    except TimeoutError:
+        _log.error("ride_not_written", waited_s=LAST_WRITE_S)

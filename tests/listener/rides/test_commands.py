@@ -1,0 +1,183 @@
+"""Commands over a real connection: sent as a client sends them, answered by a daemon's own parts."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from listener import events
+from listener.commands import Commands
+from listener.config import RidesConfig, WebsocketConfig
+from listener.database import Database
+from listener.hub import Hub
+from listener.rides.recorder import Recorder
+from listener.rides.wing import rides
+from listener.websocket_server import WebSocketEventServer
+from mock.profile import hydraulic
+from tests.listener.rides.bench import Lift
+from tests.listener.serving import client_of, receive, until
+
+UP, DOWN = hydraulic(3000.0), hydraulic(-3000.0)
+DOWN_S = 3.0 + UP.duration_s + 3.0
+LIFT = Lift([(3.0, UP), (DOWN_S, DOWN)])
+OVER_S = DOWN_S + DOWN.duration_s + 3.0
+
+
+class Bench:
+    recorder: Recorder
+    client: ClientConnection
+    server: WebSocketEventServer
+
+    async def ask(self, command: str, **parameters: Any) -> dict[str, Any]:
+        """The payload of the answer, whatever its type."""
+        await self.client.send(json.dumps({"type": f"command:{command}", "id": command, **parameters}))
+        while True:
+            event = await receive(self.client)
+            payload: dict[str, Any] = event["payload"]
+            if event["type"] == "result" and payload["id"] == command:
+                return payload
+            if event["type"] == "error" and payload["details"].get("id") == command:
+                return payload
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """With two rides kept, up and down again."""
+    bench = Bench()
+    hub, commands, database = Hub(), Commands(), Database(tmp_path / "les02.db")
+    config = WebsocketConfig(host="127.0.0.1", port=0)
+    bench.server = WebSocketEventServer(config, lambda: events.hello(1.0, {}), {}, commands)
+    hub.subscribe(bench.server.broadcast)
+    await bench.server.start()
+    database.start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.stop, 5.0)
+        stack.push_async_callback(bench.server.stop)
+        wing = rides(hub, commands, database, RidesConfig(), resolution_mm=1.0, source="les02")
+        bench.recorder = await stack.enter_async_context(wing)
+        stack.callback(asyncio.create_task(bench.recorder.run()).cancel)
+        for channel, ts, raw in LIFT.samples(OVER_S, channels=("master", "slave")):
+            hub.publish(events.position_sample(ts, channel, raw))
+        await until(lambda: not bench.recorder._waiting)
+        bench.client = await stack.enter_async_context(
+            client_of(bench.server, "?types=result,error", max_size=None)
+        )
+        yield bench
+
+
+async def test_rides_are_listed_newest_first_filtered_and_paged(bench: Bench) -> None:
+    listed = await bench.ask("list_rides")
+    assert [(ride["number"], ride["direction"]) for ride in listed["rides"]] == [(2, "down"), (1, "up")]
+    assert listed["total"] == 2
+    listed = await bench.ask("list_rides", filter={"direction": "up"})
+    assert [ride["number"] for ride in listed["rides"]] == [1]
+    listed = await bench.ask("list_rides", limit=1, before=2)
+    assert ([ride["number"] for ride in listed["rides"]], listed["total"]) == ([1], 2)
+
+
+async def test_a_ride_is_given_with_its_samples_and_events_by_number_or_id(bench: Bench) -> None:
+    ride = await bench.ask("get_ride", ride=1, samples=True)
+    assert ride["ride"]["summary"]["distance_mm"] == pytest.approx(3000.0, abs=1.0)
+    offsets_us, raw = ride["samples"]["master"]
+    assert len(offsets_us) == len(raw) > UP.duration_s * 250
+    assert [event["type"] for event in ride["events"]] == ["ride_start", "ride_end"]
+    curve = ride["curve"]
+    assert len({len(column) for column in curve.values()}) == 1
+    assert max(curve["velocity_mm_s"]) == pytest.approx(630.0, abs=5.0)
+    again = await bench.ask("get_ride", ride=ride["ride"]["id"][:8], curve=False, events=False)
+    assert again["ride"] == ride["ride"]
+    assert "samples" not in again
+
+
+async def test_parameters_may_stand_in_a_payload(bench: Bench) -> None:
+    ride = await bench.ask("get_ride", payload={"ride": 2, "samples": False})
+    assert ride["ride"]["number"] == 2
+
+
+async def test_a_ride_is_compared_with_the_reference_of_its_direction(bench: Bench) -> None:
+    refused = await bench.ask("compare_ride", ride=1)
+    assert refused["code"] == "no_such_ride"
+    assert (await bench.ask("set_reference", ride=2))["ride"]["is_reference"] is True
+    assert (await bench.ask("compare_ride", ride=1))["code"] == "no_such_ride"
+    compared = await bench.ask("compare_ride", ride=1, reference=1, curves=True)
+    assert compared["passed"] is True
+    assert len(compared["curves"]["ride"]["distance_mm"]) == len(
+        compared["curves"]["reference"]["speed_mm_s"]
+    )
+    other = await bench.ask("compare_ride", ride=1, reference=2)
+    assert (other["passed"], other["reasons"][0]) == (False, "the reference goes the other way")
+
+
+async def test_a_ride_is_annotated_starred_and_deleted(bench: Bench) -> None:
+    ride = (await bench.ask("annotate_ride", ride=1, note="screw 2 a quarter turn out", starred=True))["ride"]
+    assert (ride["note"], ride["is_starred"], ride["specimen"]) == ("screw 2 a quarter turn out", True, "")
+    ride = (await bench.ask("annotate_ride", ride=1, specimen="V-17"))["ride"]
+    assert (ride["note"], ride["specimen"]) == ("screw 2 a quarter turn out", "V-17")
+    assert (await bench.ask("delete_ride", ride=2))["number"] == 2
+    assert (await bench.ask("delete_ride", ride=2))["code"] == "no_such_ride"
+    assert (await bench.ask("list_rides"))["total"] == 1
+
+
+async def test_a_specimen_is_for_the_rides_to_come(bench: Bench) -> None:
+    assert (await bench.ask("set_specimen", specimen="V-18"))["specimen"] == "V-18"
+    assert bench.recorder.specimen == "V-18"
+    assert (await bench.ask("list_rides"))["specimen"] == "V-18"
+
+
+@pytest.mark.parametrize(
+    ("command", "parameters", "reason"),
+    [
+        ("get_ride", {}, "missing required field `ride`"),
+        ("get_ride", {"ride": 1, "sample": True}, "unknown field `sample`"),
+        ("list_rides", {"limit": 100_000}, "`int` <= 500"),
+        ("list_rides", {"filter": {"direktion": "up"}}, "unknown field `direktion`"),
+        ("get_ride", {"payload": 7}, "Expected `object`"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(
+    bench: Bench, command: str, parameters: dict[str, Any], reason: str
+) -> None:
+    told = await bench.ask(command, **parameters)
+    assert told["code"] == "bad_message"
+    assert reason in told["details"]["reason"]
+
+
+async def test_the_answer_is_for_who_asked_with_an_id_and_for_nobody_else(bench: Bench) -> None:
+    async with client_of(bench.server, "?types=result,error") as other:
+        await receive(other)
+        await bench.client.send(json.dumps({"type": "command:set_specimen", "specimen": "V-19"}))
+        await until(lambda: bench.recorder.specimen == "V-19")
+        await bench.ask("list_rides")
+        await other.send(json.dumps({"type": "command:list_rides", "id": 5}))
+        answer = await receive(other)
+        assert (answer["type"], answer["payload"]["id"]) == ("result", 5)
+
+
+async def test_what_changes_something_is_taken_from_this_computer_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.websocket_server._is_here", lambda _connection: False)
+    assert (await bench.ask("delete_ride", ride=1))["code"] == "not_allowed"
+    assert (await bench.ask("list_rides"))["total"] == 2
+
+
+async def test_a_defect_of_a_command_is_told_and_the_session_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.rides.store.rides", None)
+    assert (await bench.ask("list_rides"))["code"] == "failed"
+    assert (await bench.ask("get_ride", ride=1))["ride"]["number"] == 1
+
+
+async def test_the_wing_takes_its_commands_back(tmp_path: Path) -> None:
+    commands, database = Commands(), Database(tmp_path / "les02.db")
+    database.start()
+    async with rides(Hub(), commands, database, RidesConfig(), resolution_mm=1.0, source="les02"):
+        assert "list_rides" in list(commands)
+    assert list(commands) == []
+    await database.stop(5.0)
