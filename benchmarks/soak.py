@@ -384,9 +384,7 @@ def main() -> int:
     options = parser.parse_args()
     if trouble := not_a_vcan(options.channel):
         parser.error(trouble)
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        os.environ["XDG_STATE_HOME"] = folder  # the rides of this run are nobody's
-        return asyncio.run(supervise(options))
+    return asyncio.run(supervise(options))
 
 
 if __name__ == "__main__":

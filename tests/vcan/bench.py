@@ -255,8 +255,9 @@ def _readers() -> int:
 
 @contextmanager
 def listening(cwd: Path, channel: str = CHANNEL, port: int = 0, **environment: str) -> Iterator[Daemon]:
+    """Without rides, unless they are asked for: what is proved here is the way of the frames."""
     flags = ("--interface", "socketcan", "--channel", channel, "--host", "127.0.0.1", "--port", str(port))
-    with daemon(*flags, cwd=cwd, **environment) as running:
+    with daemon(*flags, cwd=cwd, **{"LES02_RIDES__ENABLED": "false", **environment}) as running:
         try:
             running.logged("listener_started")
             yield running

@@ -29,6 +29,7 @@ LIFT = (
     *("--profile", "hydraulic", "--speed", "1000", "--acceleration", "1000", "--jerk", "3000"),
     *("--creep-speed", "100", "--creep-distance", "60", "--pause", str(PAUSE_S)),
 )
+RIDES_ON = {"LES02_RIDES__ENABLED": "true", "LES02_RIDES__HOLD_S": str(HOLD_S)}
 RE_LEVEL_MM = 6
 KILLS = 20
 _BEGUN = re.compile(r"ride \d+: (up|down) (\d+) mm from (\d+) mm")
@@ -79,7 +80,7 @@ def a_morning() -> list[int]:
 @pytest.mark.timeout(400)
 def test_a_morning_of_rides_is_so_many_rides_as_they_were(tmp_path: Path, record_property: Report) -> None:
     path = tmp_path / "les02.db"
-    settings = {"LES02_DATABASE__PATH": str(path), "LES02_RIDES__HOLD_S": str(HOLD_S)}
+    settings = {**RIDES_ON, "LES02_DATABASE__PATH": str(path)}
     floors = a_morning()
     count = len(floors) - 1
     with listening(tmp_path, CHANNEL, 0, **settings) as listener, client(listener) as heard:
@@ -118,7 +119,7 @@ def test_killed_at_any_moment_no_ride_is_lost_and_a_second_of_one_at_most(
     tmp_path: Path, record_property: Report
 ) -> None:
     path = tmp_path / "les02.db"
-    settings = {"LES02_DATABASE__PATH": str(path), "LES02_RIDES__HOLD_S": str(HOLD_S)}
+    settings = {**RIDES_ON, "LES02_DATABASE__PATH": str(path)}
     chance = random.Random(2)
     told: set[str] = set()
     cut: dict[str, float] = {}
@@ -166,7 +167,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 def test_a_full_disk_costs_nothing_that_there_is_room_for_later(
     tmp_path: Path, record_property: Report
 ) -> None:
-    settings = {"LES02_RIDES__HOLD_S": str(HOLD_S)}
+    settings = dict(RIDES_ON)
     with small_disk(tmp_path / "disk") as disk:
         path = disk / "les02.db"
         settings["LES02_DATABASE__PATH"] = str(path)
