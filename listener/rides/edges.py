@@ -27,10 +27,9 @@ RESTING_S = 0.3
 
 def begin(samples: Sequence[Sample], about: float) -> Sample | None:
     """When and where the movement began that was under way soon after; None if they do not show it."""
-    resting = [raw for ts, raw in samples if about - RESTING_S <= ts <= about]
-    if not resting:
+    rest = at_rest(samples, about)
+    if rest is None:
         return None
-    rest = round(median(resting))
     crossings = _crossings([sample for sample in samples if sample[0] >= about - RESTING_S], rest)
     return None if crossings is None else (_zero(crossings), rest)
 
@@ -39,6 +38,12 @@ def end(samples: Sequence[Sample], about: float) -> Sample | None:
     """The same for a movement that was over; at `about` the car had stood for a moment."""
     found = begin([(-ts, raw) for ts, raw in reversed(samples)], RESTING_S - about)
     return None if found is None else (-found[0], found[1])
+
+
+def at_rest(samples: Sequence[Sample], until: float) -> int | None:
+    """Where the car stood in the moment before; flicker is not counted."""
+    resting = [raw for ts, raw in samples if until - RESTING_S <= ts <= until]
+    return round(median(resting)) if resting else None
 
 
 def _crossings(samples: Sequence[Sample], rest: int) -> list[float] | None:

@@ -108,7 +108,12 @@ class RideFinder:
             return self._begin(found)
         if isinstance(found, Ended):
             return self._end(found, reason)
-        return found
+        # It stood before, and half a second after: the sensor's own positions are exact.
+        begin, end = found.begin, found.end
+        return Relevelled(
+            replace(begin, position_mm=self._stood(begin.ts, begin)),
+            replace(end, position_mm=self._stood(end.ts + detector.SETTLE_S, end)),
+        )
 
     def _begin(self, found: Began) -> RideBegan:
         begin = found.at
@@ -148,6 +153,10 @@ class RideFinder:
     @property
     def _samples(self) -> list[edges.Sample]:
         return list(self._history.get(self._one_channel.channel, ()))
+
+    def _stood(self, until: float, about: Place) -> float:
+        raw = edges.at_rest(self._samples, until)
+        return about.position_mm if raw is None else raw * self._resolution_mm
 
     def _exact(self, sample: edges.Sample | None, about: Place) -> Place:
         return about if sample is None else Place(sample[0], sample[1] * self._resolution_mm)

@@ -86,7 +86,7 @@ def test_a_re_level_is_no_ride(distance_mm: float) -> None:
     told = drive(Lift([(3.0, level(distance_mm))]), 12.0)
     (relevelled,) = told
     assert isinstance(relevelled, Relevelled)
-    assert relevelled.end.position_mm - relevelled.begin.position_mm == pytest.approx(distance_mm, abs=1.0)
+    assert relevelled.end.position_mm - relevelled.begin.position_mm == distance_mm
 
 
 def test_a_car_that_sinks_too_slowly_to_ride_is_told_as_a_re_level_at_most() -> None:
@@ -150,6 +150,9 @@ def test_a_re_level_within_the_hold_does_not_move_the_end() -> None:
     _, ended = ride_of(told)
     assert ended.end.ts - TS == pytest.approx(3.0 + ride.duration_s, abs=0.05)
     assert ended.summary.distance_mm == pytest.approx(3000.0, abs=1.0)
+    relevelled = told[-1]
+    assert isinstance(relevelled, Relevelled)
+    assert (relevelled.begin.position_mm, relevelled.end.position_mm) == (13_000.0, 12_994.0)
 
 
 def test_who_starts_in_the_middle_of_a_ride_sees_a_partial_one() -> None:
