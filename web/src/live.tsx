@@ -1,0 +1,223 @@
+/** The ride as it happens; frozen at its end, with its summary beside it. */
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { bench, benchTime, bothChannels, motions, positions, stale } from "./bench";
+import { Chart, useZoom } from "./chart";
+import type { Picture } from "./chart";
+import { ageS } from "./conditions";
+import { age, clock, directionText, number } from "./format";
+import { t } from "./i18n";
+import type { RideOver } from "./model";
+import type { Columns, Look } from "./plot";
+import { decimate } from "./series";
+import { NextSpecimen } from "./specimen";
+import { SummaryTable } from "./summary";
+import type { Span } from "./zoom";
+
+const WINDOW_S = 30;
+/** Shown before a ride and after it. */
+const MARGIN_S = 1;
+
+type What = { mode: "now" } | { mode: "ride"; startTs: number } | { mode: "over"; ride: RideOver };
+
+export function Live() {
+  const { ride, last, parts } = bench.value;
+  const frozen = useSignal(true); // whether the last ride stays until the next one begins
+  const zoom = useZoom();
+  const over = frozen.value && last !== null && ride === null ? last : null;
+  const what: What = ride ? { mode: "ride", startTs: ride.startTs } : over ? { mode: "over", ride: over } : { mode: "now" };
+  const shownId = ride?.id ?? over?.id ?? "";
+
+  useEffect(() => {
+    zoom.span.value = null;
+  }, [shownId]);
+  useEffect(() => {
+    if (ride) frozen.value = true;
+  }, [ride?.id]);
+
+  const velocity = useMemo(() => feedOf(what, 2), [what.mode, shownId]);
+  const position = useMemo(
+    () => (bothChannels.value ? channelsFeed(what) : feedOf(what, 1)),
+    [what.mode, shownId, bothChannels.value],
+  );
+  const xValue = what.mode === "now" ? clock : undefined;
+  const axis = { xTitle: what.mode === "now" ? t("time_of_day") : t("seconds_of_ride"), ...(xValue ? { xValue } : {}) };
+  const phases = over?.end.summary.phases;
+  const velocityLook: Look = {
+    ...axis,
+    title: `${t("velocity")} mm/s`,
+    lines: [{ label: t("velocity"), color: "--curve-1", unit: "mm/s" }],
+    leastSpan: 200,
+    ...(phases ? { phases } : {}),
+  };
+  const positionLook: Look = {
+    ...axis,
+    title: `${t("position")} mm`,
+    lines: bothChannels.value
+      ? [
+          { label: t("channel_master"), color: "--curve-1", unit: "mm", digits: 0 },
+          { label: t("channel_slave"), color: "--curve-2", unit: "mm", digits: 0, dash: [8, 5] },
+        ]
+      : [{ label: t("position"), color: "--curve-1", unit: "mm", digits: 1 }],
+    leastSpan: 40,
+  };
+
+  return (
+    <section class={stale.value ? "live stale" : "live"} aria-label={t("live")}>
+      <Figures />
+      <div class="tools">
+        <span class="what">{title(what)}</span>
+        <label>
+          <input
+            type="checkbox"
+            checked={bothChannels.value}
+            onChange={(event) => {
+              bothChannels.value = event.currentTarget.checked;
+            }}
+          />
+          {t("both_channels")}
+        </label>
+        {over && (
+          <button
+            type="button"
+            onClick={() => {
+              frozen.value = false;
+            }}
+          >
+            {t("go_on_live")}
+          </button>
+        )}
+        {!over && !ride && last && (
+          <button
+            type="button"
+            onClick={() => {
+              frozen.value = true;
+            }}
+          >
+            {t("last_ride")}
+          </button>
+        )}
+        {parts.has("rides") && <NextSpecimen />}
+      </div>
+      <div class={over ? "curves with-summary" : "curves"}>
+        <div class="stack">
+          {parts.has("rides") || bench.value.epoch === null ? (
+            <Chart key={`v ${what.mode}`} look={velocityLook} zoom={zoom} feed={velocity} />
+          ) : (
+            <p class="empty">{t("no_motion")}</p>
+          )}
+          <Chart key={`p ${what.mode} ${bothChannels.value}`} look={positionLook} zoom={zoom} feed={position} />
+        </div>
+        {over && (
+          <aside>
+            <h2>{t("last_ride")}</h2>
+            <SummaryTable summary={over.end.summary} direction={over.direction} reason={over.end.reason} />
+            <p>
+              <a href={`#/rides/${over.id}`}>{t("open_ride")}</a>
+            </p>
+          </aside>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Figures() {
+  const { positionMm, motion, floor, ride, channels, resolutionMm } = bench.value;
+  const old = stale.value ? ageS(bench.value, performance.now()) : null;
+  const { master, slave } = channels;
+  const both = bothChannels.value && master.positionRaw !== null && slave.positionRaw !== null;
+  return (
+    <dl class="figures">
+      <div data-figure="position">
+        <dt>{t("position")}</dt>
+        <dd>
+          {number(positionMm)} <small>mm</small>
+        </dd>
+      </div>
+      <div data-figure="velocity">
+        <dt>{t("velocity")}</dt>
+        <dd>
+          {number(motion?.velocity_mm_s)} <small>mm/s</small>
+        </dd>
+      </div>
+      <div data-figure="floor">
+        <dt>{t("floor")}</dt>
+        <dd>{ride ? directionText(ride.direction) : number(floor)}</dd>
+      </div>
+      {both && (
+        <div data-figure="difference">
+          <dt>{t("difference")}</dt>
+          <dd>
+            {number((master.positionRaw! - slave.positionRaw!) * resolutionMm)} <small>mm</small>
+          </dd>
+        </div>
+      )}
+      {stale.value && (
+        <div class="age" data-figure="age">
+          <dt>{t("stale")}</dt>
+          <dd>{old === null ? "–" : age(old)}</dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function title(what: What): string {
+  if (what.mode === "ride") return t("ride_in_progress");
+  return what.mode === "over" ? t("ride_over", { time: clock(what.ride.startTs) }) : t("live_now");
+}
+
+/** What is drawn between these times of the bench, and where zero is. */
+function spanOf(what: What): { from: number; to: number; zero: number } | null {
+  if (what.mode === "over") {
+    const { startTs, endTs } = what.ride;
+    return { from: startTs - MARGIN_S, to: endTs + MARGIN_S, zero: startTs };
+  }
+  if (benchTime.ts === 0) return null;
+  // The picture moves on while samples come, and stands when they do not.
+  const since = Math.min((performance.now() - benchTime.at) / 1000, 0.1);
+  const to = benchTime.ts + since;
+  if (what.mode === "now") return { from: to - WINDOW_S, to, zero: 0 };
+  return { from: Math.max(what.startTs - MARGIN_S, to - WINDOW_S), to: Math.max(to, what.startTs + 9), zero: what.startTs };
+}
+
+/** Draws only what has changed: nothing at all while the bench is silent. */
+function feedOf(what: What, column: number): () => Picture | null {
+  return feed(what, (from, to) => {
+    const columns = motions.columnsBetween(from, to);
+    return [columns[0]!, columns[column]!];
+  });
+}
+
+function channelsFeed(what: What): () => Picture | null {
+  return feed(what, (from, to) => {
+    const [times = [], master = []] = positions.master.columnsBetween(from, to);
+    const slave = positions.slave;
+    // The slave's samples come 2 ms after the master's: near enough to stand beside them in a picture.
+    return [times, master, times.map((time) => (time === null ? null : nearest(slave, time)))];
+  });
+}
+
+function nearest(series: typeof positions.slave, time: number): number | null {
+  const index = series.indexOf(time);
+  if (index >= series.length) return series.length ? series.at(1, series.length - 1) : null;
+  const value = series.at(1, index);
+  return Math.abs(series.at(0, index) - time) > 0.5 || Number.isNaN(value) ? null : value;
+}
+
+function feed(what: What, read: (from: number, to: number) => Columns): () => Picture | null {
+  let drawn = "";
+  return () => {
+    const shown = spanOf(what);
+    if (shown === null) return null;
+    const { from, to, zero } = shown;
+    const state = `${from} ${to} ${motions.lastTime}`;
+    if (state === drawn) return null;
+    drawn = state;
+    const [times = [], ...values] = decimate(read(from, to), 1600);
+    const span: Span = [from - zero, to - zero];
+    return { data: [times.map((time) => time! - zero), ...values], span };
+  };
+}

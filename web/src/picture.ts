@@ -1,0 +1,106 @@
+/** A ride as a picture for a report: white, with title, specimen, date and axes, always of the same size. */
+
+import uPlot from "uplot";
+import { ofRide } from "./course";
+import { nameOf, save } from "./exports";
+import { dateTime, directionText, fileName, number } from "./format";
+import { t } from "./i18n";
+import type { Columns, Look } from "./plot";
+import { cssColor, plotOptions } from "./plot";
+import type { KeptRide, Ride } from "./protocol";
+import { looksOf } from "./ride";
+import { onPaper } from "./settings";
+
+export const WIDTH = 1600;
+export const HEIGHT = 1000;
+const HEAD = 120;
+const FOOT = 40;
+const FONT_PX = 18;
+
+interface Part {
+  look: Look;
+  data: Columns;
+}
+
+export async function savePicture({ ride, curve }: KeptRide): Promise<void> {
+  const columns = ofRide(curve);
+  const looks = looksOf(ride);
+  const parts = [
+    { look: looks.velocity, data: columns.velocity },
+    { look: looks.position, data: columns.position },
+  ];
+  await savePictureOf(t("ride_named", { number: String(ride.number) }), ride, parts, "");
+}
+
+export async function savePictureOf(title: string, ride: Ride, parts: Part[], suffix: string): Promise<void> {
+  const canvas = draw(title, ride, parts);
+  const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+  if (blob !== null) save(blob, `${fileName(nameOf(ride), suffix)}.png`);
+}
+
+function draw(title: string, ride: Ride, parts: Part[]): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = WIDTH;
+  canvas.height = HEIGHT;
+  const context = canvas.getContext("2d")!;
+  const wasOnPaper = onPaper.value;
+  onPaper.value = true; // the colours are those of paper, also on a dark screen
+  try {
+    context.fillStyle = cssColor("--paper");
+    context.fillRect(0, 0, WIDTH, HEIGHT);
+    context.fillStyle = cssColor("--ink");
+    context.font = "600 34px system-ui, sans-serif";
+    context.fillText(`${title} · ${ride.specimen || t("no_specimen")}`, 40, 56, WIDTH - 80);
+    context.font = "22px system-ui, sans-serif";
+    const facts = [
+      dateTime(ride.start_ts),
+      directionText(ride.direction),
+      `${number(ride.distance_mm)} mm`,
+      `${number(ride.summary.duration_s, 2)} s`,
+      ride.note,
+    ];
+    context.fillText(facts.filter(Boolean).join(" · "), 40, 94, WIDTH - 80);
+    const height = Math.floor((HEIGHT - HEAD - FOOT) / parts.length);
+    parts.forEach((part, index) => drawPart(context, part, HEAD + index * height, height));
+    drawLegend(context, parts[0]!.look);
+  } finally {
+    onPaper.value = wasOnPaper;
+  }
+  return canvas;
+}
+
+function drawPart(context: CanvasRenderingContext2D, { look, data }: Part, top: number, height: number): void {
+  const place = document.createElement("div");
+  place.className = "off-screen";
+  document.body.append(place);
+  const options = plotOptions(look, WIDTH - 40, height, FONT_PX);
+  const plot = new uPlot({ ...options, legend: { show: false } }, data as uPlot.AlignedData, place);
+  try {
+    // uPlot draws in a microtask; a batch is drawn at its end.
+    plot.batch((u: uPlot) => u.redraw());
+    context.drawImage(plot.ctx.canvas, 20, top, WIDTH - 40, height);
+  } finally {
+    plot.destroy();
+    place.remove();
+  }
+}
+
+function drawLegend(context: CanvasRenderingContext2D, look: Look): void {
+  const lines = look.lines.filter((line) => !line.edge);
+  if (lines.length < 2) return;
+  context.font = `${FONT_PX}px system-ui, sans-serif`;
+  let left = 100;
+  for (const line of lines) {
+    context.strokeStyle = cssColor(line.color);
+    context.lineWidth = 4;
+    context.setLineDash(line.dash ?? []);
+    context.beginPath();
+    context.moveTo(left, HEIGHT - 22);
+    context.lineTo(left + 60, HEIGHT - 22);
+    context.stroke();
+    context.fillStyle = cssColor("--ink");
+    context.fillText(line.label, left + 70, HEIGHT - 15);
+    left += 110 + context.measureText(line.label).width;
+  }
+  context.setLineDash([]);
+}

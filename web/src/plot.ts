@@ -1,0 +1,123 @@
+/** What a chart looks like, on the page and in a picture: the options of uPlot. */
+
+import uPlot from "uplot";
+import { figure } from "./i18n";
+import type { Phase } from "./protocol";
+import { word } from "./i18n";
+
+export type Columns = (number | null)[][];
+
+export interface Line {
+  label: string;
+  /** A colour of the page: `--curve-1` … */
+  color: string;
+  unit: string;
+  digits?: number;
+  dash?: number[];
+  width?: number;
+  /** The edge of a band: drawn thin, and not in the legend. */
+  edge?: boolean;
+}
+
+export interface Look {
+  /** Of the values, with their unit. */
+  title: string;
+  lines: Line[];
+  /** Between the lines with these numbers (the upper first) the area is tinted. */
+  band?: [number, number];
+  phases?: Phase[];
+  /** So much is always shown of the values, or the last millimetre would fill the picture. */
+  leastSpan: number;
+  xTitle: string;
+  xValue?: (value: number) => string;
+}
+
+const FONT = "system-ui, sans-serif";
+const ALPHA = "33";
+
+export function cssColor(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+export function plotOptions(look: Look, width: number, height: number, fontPx = 13): uPlot.Options {
+  const ink = cssColor("--ink");
+  const faint = cssColor("--faint");
+  const grid = { stroke: cssColor("--grid"), width: 1 };
+  const font = `${fontPx}px ${FONT}`;
+  const axis = { stroke: faint, grid, ticks: { ...grid, size: 5 }, font, labelFont: font };
+  const text = (value: number) => look.xValue?.(value) ?? figure(value, 2);
+  return {
+    width,
+    height,
+    pxAlign: false,
+    legend: { live: true },
+    cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
+    scales: {
+      x: { time: false },
+      y: { range: (_, low, high) => padded(low, high, look.leastSpan) },
+    },
+    axes: [
+      {
+        ...axis,
+        label: look.xTitle,
+        labelSize: fontPx + 9,
+        size: 2 * fontPx + 6,
+        ...(look.xValue ? { values: (_: uPlot, ticks: number[]) => ticks.map(text) } : { values: ticksOf }),
+      },
+      { ...axis, label: look.title, labelSize: fontPx + 9, size: 5 * fontPx, values: ticksOf },
+    ],
+    series: [
+      { label: look.xTitle, value: (_, value) => (value === null ? "–" : text(value)) },
+      ...look.lines.map((line) => ({
+        label: line.label,
+        stroke: cssColor(line.color),
+        width: line.edge ? 0.5 : (line.width ?? 2),
+        points: { show: false },
+        ...(line.dash ? { dash: line.dash } : {}),
+        ...(line.edge ? { class: "edge" } : {}),
+        value: (_: uPlot, value: number | null) =>
+          value === null || value === undefined ? "–" : `${figure(value, line.digits ?? 0)} ${line.unit}`,
+      })),
+    ],
+    bands: look.band ? [{ series: look.band, fill: cssColor(look.lines[look.band[0] - 1]!.color) + ALPHA }] : [],
+    hooks: {
+      drawClear: [(plot) => drawPhases(plot, look.phases ?? [], faint, ink, fontPx)],
+    },
+  };
+}
+
+function ticksOf(_: uPlot, ticks: number[], __: number, ___: number, step: number): string[] {
+  const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+  return ticks.map((tick) => figure(tick, digits));
+}
+
+function padded(low: number | null, high: number | null, least: number): [number, number] {
+  if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [-least / 2, least / 2];
+  const span = Math.max(high - low, least);
+  const middle = (low + high) / 2;
+  return [middle - 0.56 * span, middle + 0.56 * span];
+}
+
+function drawPhases(plot: uPlot, phases: Phase[], faint: string, ink: string, fontPx: number): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  const inside = (x: number) => Math.min(Math.max(x, bbox.left), bbox.left + bbox.width);
+  ctx.save();
+  phases.forEach((phase, index) => {
+    const left = inside(plot.valToPos(phase.begin_s, "x", true));
+    const right = inside(plot.valToPos(phase.begin_s + phase.duration_s, "x", true));
+    if (right - left < 1) return;
+    ctx.fillStyle = faint;
+    ctx.globalAlpha = index % 2 ? 0.05 : 0.12;
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.globalAlpha = 1;
+    ctx.font = `${(fontPx - 2) * ratio}px ${FONT}`;
+    const name = word("phase", phase.name);
+    if (ctx.measureText(name).width < right - left - 4) {
+      ctx.fillStyle = ink;
+      ctx.textAlign = "center";
+      ctx.fillText(name, (left + right) / 2, bbox.top + fontPx * ratio);
+    }
+  });
+  ctx.restore();
+}

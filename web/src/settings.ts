@@ -1,0 +1,67 @@
+/** What the person at this screen has chosen; kept by the browser, if it keeps anything. */
+
+import { effect, signal } from "@preact/signals";
+import type { Language } from "./i18n";
+import { language } from "./i18n";
+
+export type Theme = "dark" | "light" | "system";
+
+export const theme = signal<Theme>(read("theme", ["dark", "light", "system"], "dark"));
+const systemIsLight = window.matchMedia("(prefers-color-scheme: light)");
+const systemTheme = signal<"light" | "dark">(systemIsLight.matches ? "light" : "dark");
+export const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+/** For a moment, as paper is white. */
+export const onPaper = signal(false);
+
+export function shownTheme(): "light" | "dark" {
+  if (onPaper.value) return "light";
+  return theme.value === "system" ? systemTheme.value : theme.value;
+}
+
+export function startSettings(): void {
+  const browsers: Language = navigator.language.toLowerCase().startsWith("de") ? "de" : "en";
+  language.value = read("language", ["en", "de"], browsers);
+  systemIsLight.addEventListener("change", () => {
+    systemTheme.value = systemIsLight.matches ? "light" : "dark";
+  });
+  window.addEventListener("beforeprint", () => {
+    onPaper.value = true;
+  });
+  window.addEventListener("afterprint", () => {
+    onPaper.value = false;
+  });
+  effect(() => {
+    document.documentElement.dataset.theme = shownTheme();
+  });
+  effect(() => {
+    document.documentElement.lang = language.value;
+  });
+}
+
+export function chooseTheme(chosen: Theme): void {
+  theme.value = chosen;
+  write("theme", chosen);
+}
+
+export function chooseLanguage(chosen: Language): void {
+  language.value = chosen;
+  write("language", chosen);
+}
+
+function read<T extends string>(name: string, known: readonly T[], otherwise: T): T {
+  try {
+    const kept = localStorage.getItem(`les02.${name}`);
+    return known.find((each) => each === kept) ?? otherwise;
+  } catch {
+    return otherwise; // a private window may have no storage
+  }
+}
+
+function write(name: string, value: string): void {
+  try {
+    localStorage.setItem(`les02.${name}`, value);
+  } catch {
+    // It holds until the page is closed.
+  }
+}
