@@ -4,9 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ask, connected, tryTo } from "./bench";
 import { Chart, useZoom } from "./chart";
-import { withBand } from "./course";
+import { apart, withBand } from "./course";
 import { dateTime, directionText, number, signed } from "./format";
-import { t, word } from "./i18n";
+import { language, t, word } from "./i18n";
 import { savePictureOf } from "./picture";
 import type { Look } from "./plot";
 import type { Comparison, Deviation, KeptRide, Ride, RideList } from "./protocol";
@@ -99,7 +99,7 @@ function optionText(ride: Ride): string {
 
 function Result({ compared, zoom }: { compared: Compared; zoom: ReturnType<typeof useZoom> }) {
   const { comparison } = compared;
-  const { velocity, position } = useMemo(() => picturesOf(compared), [compared]);
+  const { velocity, position, difference } = useMemo(() => picturesOf(compared), [compared, language.value]);
   return (
     <>
       <p class={comparison.passed ? "verdict passed" : "verdict failed"} data-passed={comparison.passed}>
@@ -111,6 +111,7 @@ function Result({ compared, zoom }: { compared: Compared; zoom: ReturnType<typeo
       <div class="stack">
         <Chart look={velocity.look} zoom={zoom} data={velocity.data} />
         <Chart look={position.look} zoom={zoom} data={position.data} />
+        <Chart look={difference.look} zoom={zoom} data={difference.data} class="low" />
       </div>
       <Deviations comparison={comparison} />
     </>
@@ -146,6 +147,18 @@ function picturesOf({ ride, reference, comparison }: Compared) {
     position: {
       look: look(t("distance"), "mm", 40),
       data: withBand(theirs.distance_mm, ours.distance_mm, tolerance.position_mm, interval_s),
+    },
+    // On the scale of a whole ride nobody sees a centimetre.
+    difference: {
+      look: {
+        ...look(t("deviation"), "mm", 2 * tolerance.position_mm),
+        lines: [
+          { label: t("tolerance"), color: "--curve-2", unit: "mm", edge: true },
+          { label: t("tolerance"), color: "--curve-2", unit: "mm", edge: true },
+          { label: t("deviation"), color: "--curve-1", unit: "mm", digits: 1 },
+        ],
+      },
+      data: apart(theirs.distance_mm, ours.distance_mm, tolerance.position_mm, interval_s),
     },
   };
 }
@@ -205,8 +218,8 @@ function Deviations({ comparison }: { comparison: Comparison }) {
 }
 
 async function saveComparison(compared: Compared): Promise<void> {
-  const { velocity, position } = picturesOf(compared);
+  const { velocity, position, difference } = picturesOf(compared);
   const { ride, reference } = compared;
   const title = `${t("ride_named", { number: String(ride.number) })} ${t("against_reference")} ${reference.number}`;
-  await savePictureOf(title, ride, [velocity, position], `compare_${reference.number}`);
+  await savePictureOf(title, ride, [velocity, position, difference], `compare_${reference.number}`);
 }

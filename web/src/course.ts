@@ -43,6 +43,19 @@ export function withBand(reference: number[], ride: number[], tolerance: number,
   return [times, edge(tolerance), edge(-tolerance), theirs, ours];
 }
 
+/** Ride minus reference, between the edges of the tolerance. */
+export function apart(reference: number[], ride: number[], tolerance: number, intervalS: number): Columns {
+  const length = Math.max(reference.length, ride.length);
+  const at = (values: number[], number: number) => values[number] ?? values[values.length - 1] ?? 0;
+  const numbers = Array.from({ length }, (_, number) => number);
+  return [
+    numbers.map((number) => number * intervalS),
+    numbers.map(() => tolerance),
+    numbers.map(() => -tolerance),
+    numbers.map((number) => at(ride, number) - at(reference, number)),
+  ];
+}
+
 /** A table for spreadsheets, as `lesrides export --csv` writes it. */
 export function curveCsv(curve: Curve): string {
   const rows = curve.offsets_us.map((us, row) => [

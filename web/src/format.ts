@@ -1,6 +1,6 @@
 /** Values as people read them. */
 
-import { figure, language, t } from "./i18n";
+import { figure, locale, t } from "./i18n";
 import type { Direction } from "./protocol";
 
 /** Their unit is said beside them; what is not known is a dash. */
@@ -19,11 +19,11 @@ export function signed(value: number, digits = 1): string {
 }
 
 export function dateTime(ts: number): string {
-  return new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(ts * 1000);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(ts * 1000);
 }
 
 export function clock(ts: number): string {
-  return new Intl.DateTimeFormat(language.value, { timeStyle: "medium" }).format(ts * 1000);
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(ts * 1000);
 }
 
 export function arrow(direction: Direction): string {

@@ -29,11 +29,16 @@ export function fill(text: string, args: Args): string {
   });
 }
 
+/** With a day that is written before the month, and 24 hours. */
+export function locale(): string {
+  return language.value === "en" ? "en-GB" : "de-DE";
+}
+
 /** A number as it is written here. */
 export function figure(value: number, digits = 0): string {
   // -0.2 is written 0, not -0.
   const rounded = Number(value.toFixed(digits)) + 0;
-  return new Intl.NumberFormat(language.value, {
+  return new Intl.NumberFormat(locale(), {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   }).format(rounded);

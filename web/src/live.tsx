@@ -2,14 +2,16 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { bench, benchTime, bothChannels, motions, positions, stale } from "./bench";
+import { ask, bench, benchTime, bothChannels, motions, positions, stale } from "./bench";
 import { Chart, useZoom } from "./chart";
 import type { Picture } from "./chart";
 import { ageS } from "./conditions";
+import { ofRide } from "./course";
 import { age, clock, directionText, number } from "./format";
 import { t } from "./i18n";
 import type { RideOver } from "./model";
 import type { Columns, Look } from "./plot";
+import type { KeptRide } from "./protocol";
 import { decimate } from "./series";
 import { NextSpecimen } from "./specimen";
 import { SummaryTable } from "./summary";
@@ -18,6 +20,8 @@ import type { Span } from "./zoom";
 const WINDOW_S = 30;
 /** Shown before a ride and after it. */
 const MARGIN_S = 1;
+/** So long after its end a ride is on the disk. */
+const STORED_MS = 1000;
 
 type What = { mode: "now" } | { mode: "ride"; startTs: number } | { mode: "over"; ride: RideOver };
 
@@ -36,6 +40,7 @@ export function Live() {
     if (ride) frozen.value = true;
   }, [ride?.id]);
 
+  const whole = useWhole(over);
   const velocity = useMemo(() => feedOf(what, 2), [what.mode, shownId]);
   const position = useMemo(
     () => (bothChannels.value ? channelsFeed(what) : feedOf(what, 1)),
@@ -103,11 +108,21 @@ export function Live() {
       <div class={over ? "curves with-summary" : "curves"}>
         <div class="stack">
           {parts.has("rides") || bench.value.epoch === null ? (
-            <Chart key={`v ${what.mode}`} look={velocityLook} zoom={zoom} feed={velocity} />
+            <Chart
+              key={`v ${what.mode} ${whole !== null}`}
+              look={velocityLook}
+              zoom={zoom}
+              {...(whole ? { data: whole.velocity } : { feed: velocity })}
+            />
           ) : (
             <p class="empty">{t("no_motion")}</p>
           )}
-          <Chart key={`p ${what.mode} ${bothChannels.value}`} look={positionLook} zoom={zoom} feed={position} />
+          <Chart
+            key={`p ${what.mode} ${whole !== null} ${bothChannels.value}`}
+            look={positionLook}
+            zoom={zoom}
+            {...(whole && !bothChannels.value ? { data: whole.position } : { feed: position })}
+          />
         </div>
         {over && (
           <aside>
@@ -123,11 +138,26 @@ export function Live() {
   );
 }
 
+/** Who has come in the middle of a ride has not seen its beginning; the listener has. */
+function useWhole(over: RideOver | null): { velocity: Columns; position: Columns } | null {
+  const whole = useSignal<{ id: string; kept: KeptRide } | null>(null);
+  const seenFrom = motions.length > 0 ? motions.at(0, 0) : Infinity;
+  const wanted = over !== null && seenFrom > over.startTs ? over.id : null;
+  useEffect(() => {
+    if (wanted === null) return undefined;
+    const timer = setTimeout(async () => {
+      const kept = await ask<KeptRide>("get_ride", { ride: wanted, events: false }).catch(() => null);
+      if (kept?.curve.offsets_us.length) whole.value = { id: wanted, kept };
+    }, STORED_MS);
+    return () => clearTimeout(timer);
+  }, [wanted]);
+  const kept = whole.value !== null && whole.value.id === over?.id ? whole.value.kept : null;
+  return useMemo(() => kept && ofRide(kept.curve), [kept]);
+}
+
 function Figures() {
-  const { positionMm, motion, floor, ride, channels, resolutionMm } = bench.value;
+  const { positionMm, motion, floor, ride } = bench.value;
   const old = stale.value ? ageS(bench.value, performance.now()) : null;
-  const { master, slave } = channels;
-  const both = bothChannels.value && master.positionRaw !== null && slave.positionRaw !== null;
   return (
     <dl class="figures">
       <div data-figure="position">
@@ -146,11 +176,11 @@ function Figures() {
         <dt>{t("floor")}</dt>
         <dd>{ride ? directionText(ride.direction) : number(floor)}</dd>
       </div>
-      {both && (
+      {bothChannels.value && (
         <div data-figure="difference">
           <dt>{t("difference")}</dt>
           <dd>
-            {number((master.positionRaw! - slave.positionRaw!) * resolutionMm)} <small>mm</small>
+            {number(difference(), 1)} <small>mm</small>
           </dd>
         </div>
       )}
@@ -194,17 +224,18 @@ function feedOf(what: What, column: number): () => Picture | null {
 function channelsFeed(what: What): () => Picture | null {
   return feed(what, (from, to) => {
     const [times = [], master = []] = positions.master.columnsBetween(from, to);
-    const slave = positions.slave;
-    // The slave's samples come 2 ms after the master's: near enough to stand beside them in a picture.
-    return [times, master, times.map((time) => (time === null ? null : nearest(slave, time)))];
+    // They are not sent at the same moments: at full speed a tenth of a second is a decimetre.
+    return [times, master, times.map((time) => (time === null ? null : positions.slave.valueAt(1, time)))];
   });
 }
 
-function nearest(series: typeof positions.slave, time: number): number | null {
-  const index = series.indexOf(time);
-  if (index >= series.length) return series.length ? series.at(1, series.length - 1) : null;
-  const value = series.at(1, index);
-  return Math.abs(series.at(0, index) - time) > 0.5 || Number.isNaN(value) ? null : value;
+/** Master minus slave at the last moment that is known of both. */
+function difference(): number | null {
+  const { master, slave } = positions;
+  if (master.lastTime === null || slave.lastTime === null) return null;
+  const at = Math.min(master.lastTime, slave.lastTime);
+  const [ours, theirs] = [master.valueAt(1, at), slave.valueAt(1, at)];
+  return ours === null || theirs === null ? null : ours - theirs;
 }
 
 function feed(what: What, read: (from: number, to: number) => Columns): () => Picture | null {

@@ -108,7 +108,7 @@ function Actions({ kept, changed }: { kept: KeptRide; changed: (ride: Ride) => v
   };
   return (
     <div class="tools">
-      {ride.reason === "completed" && <Verdict ride={ride} />}
+      {ride.reason === "completed" && <Verdict ride={ride} quiet />}
       {over && (
         <a class="button" href={`#/compare/${ride.number}`}>
           {t("compare")}

@@ -53,6 +53,18 @@ export class Series {
     return low;
   }
 
+  /** Between the two samples around this time; null where there are none, or a gap. */
+  valueAt(column: number, time: number): number | null {
+    const after = this.indexOf(time);
+    if (after >= this.length || (after === 0 && this.at(0, 0) !== time)) return null;
+    const value = this.at(column, after);
+    if (after === 0 || this.at(0, after) === time) return Number.isNaN(value) ? null : value;
+    const before = this.at(column, after - 1);
+    const share = (time - this.at(0, after - 1)) / (this.at(0, after) - this.at(0, after - 1));
+    const between = before + share * (value - before);
+    return Number.isNaN(between) ? null : between;
+  }
+
   /** Between two times, and one sample more at each end, for lines that leave the picture. */
   columnsBetween(from: number, to: number): (number | null)[][] {
     const begin = Math.max(0, this.indexOf(from) - 1);

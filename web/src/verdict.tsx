@@ -20,7 +20,8 @@ export function forgetVerdicts(): void {
   version.value += 1;
 }
 
-export function Verdict({ ride }: { ride: Ride }) {
+/** A quiet one says nothing where there is no reference. */
+export function Verdict({ ride, quiet = false }: { ride: Ride; quiet?: boolean }) {
   const found = useSignal<Found | null>(known.get(ride.number) ?? null);
   useEffect(() => {
     let wanted = true;
@@ -35,6 +36,7 @@ export function Verdict({ ride }: { ride: Ride }) {
       wanted = false;
     };
   }, [ride.number, version.value]);
+  if (quiet && (found.value === null || found.value === "none")) return null;
   if (found.value === null) return <span class="hint">…</span>;
   if (found.value === "none") return <span title={t("no_reference_fits")}>–</span>;
   const { passed, reference } = found.value;
