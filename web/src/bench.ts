@@ -57,7 +57,11 @@ let channels: Connection | null = null;
 export function start(): void {
   main = new Connection({ address: mainAddress, heard, changed: linkChanged });
   setInterval(tick, TICK_MS);
-  document.addEventListener("visibilitychange", tick);
+  document.addEventListener("visibilitychange", () => {
+    tick();
+    // A tablet that was asleep has lost its connection, and its timers are late.
+    if (!document.hidden) retryNow();
+  });
   changes.subscribe(followChannels);
   bothChannels.subscribe(followChannels);
 }

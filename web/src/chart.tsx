@@ -12,7 +12,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { language, t } from "./i18n";
 import type { Columns, Look } from "./plot";
-import { plotOptions } from "./plot";
+import { drawOnPaper, plotOptions } from "./plot";
 import { reducedMotion, shownTheme } from "./settings";
 import type { Span } from "./zoom";
 import { clamp, scale, shift } from "./zoom";
@@ -122,6 +122,26 @@ export function Chart(props: Props) {
     const first = times[0] ?? 0;
     return [first, times[times.length - 1] ?? first + 1];
   }
+
+  // A printer gets a drawing of its own, in the colours of paper and as sharp as paper is.
+  useEffect(() => {
+    const paper = document.createElement("canvas");
+    paper.className = "on-paper";
+    const draw = () => {
+      const u = plot.current;
+      if (!u) return;
+      place.current!.append(paper);
+      drawOnPaper(paper, shown.current.look, u.data, zoom.span.value ?? full());
+    };
+    const remove = () => paper.remove();
+    window.addEventListener("beforeprint", draw);
+    window.addEventListener("afterprint", remove);
+    return () => {
+      remove();
+      window.removeEventListener("beforeprint", draw);
+      window.removeEventListener("afterprint", remove);
+    };
+  }, [zoom]);
 
   function onKey(event: KeyboardEvent): void {
     const u = plot.current;

@@ -133,7 +133,7 @@ export const de: Record<Key, string> = {
   reason_off: "{what} {by} {unit} bei {at} s (erlaubt {allowed} {unit})",
   whole_ride: "Ganze Fahrt",
   at: "bei",
-  deviation: "Abweichung der Position",
+  deviation: "Abweichung",
   deviation_caption: "Abweichung: Fahrt minus Referenz",
   longer_by: "Dauer {seconds} s, Weg {distance} mm gegenüber der Referenz.",
 

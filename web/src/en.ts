@@ -137,7 +137,7 @@ export const en = {
   reason_off: "{what} {by} {unit} at {at} s (allowed {allowed} {unit})",
   whole_ride: "Whole ride",
   at: "at",
-  deviation: "Deviation of the position",
+  deviation: "Deviation",
   deviation_caption: "Deviation: ride minus reference",
   longer_by: "Duration {seconds} s, distance {distance} mm against the reference.",
 

@@ -1,15 +1,14 @@
 /** A ride as a picture for a report: white, with title, specimen, date and axes, always of the same size. */
 
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import { ofRide } from "./course";
 import { nameOf, save } from "./exports";
 import { dateTime, directionText, fileName, number } from "./format";
 import { t } from "./i18n";
 import type { Columns, Look } from "./plot";
-import { cssColor, plotOptions } from "./plot";
+import { cssColor, drawPlot } from "./plot";
 import type { KeptRide, Ride } from "./protocol";
 import { looksOf } from "./ride";
-import { onPaper } from "./settings";
 
 export const WIDTH = 1600;
 export const HEIGHT = 1000;
@@ -43,12 +42,15 @@ function draw(title: string, ride: Ride, parts: Part[]): HTMLCanvasElement {
   canvas.width = WIDTH;
   canvas.height = HEIGHT;
   const context = canvas.getContext("2d")!;
-  const wasOnPaper = onPaper.value;
-  onPaper.value = true; // the colours are those of paper, also on a dark screen
+  // The colours are those of paper, also on a dark screen.
+  const paper = document.createElement("div");
+  paper.className = "off-screen";
+  paper.dataset.theme = "light";
+  document.body.append(paper);
   try {
-    context.fillStyle = cssColor("--paper");
+    context.fillStyle = cssColor("--paper", paper);
     context.fillRect(0, 0, WIDTH, HEIGHT);
-    context.fillStyle = cssColor("--ink");
+    context.fillStyle = cssColor("--ink", paper);
     context.font = "600 34px system-ui, sans-serif";
     context.fillText(`${title} · ${ride.specimen || t("no_specimen")}`, 40, 56, WIDTH - 80);
     context.font = "22px system-ui, sans-serif";
@@ -61,44 +63,31 @@ function draw(title: string, ride: Ride, parts: Part[]): HTMLCanvasElement {
     ];
     context.fillText(facts.filter(Boolean).join(" · "), 40, 94, WIDTH - 80);
     const height = Math.floor((HEIGHT - HEAD - FOOT) / parts.length);
-    parts.forEach((part, index) => drawPart(context, part, HEAD + index * height, height));
-    drawLegend(context, parts[0]!.look);
+    parts.forEach(({ look, data }, index) => {
+      const box = { left: 20, top: HEAD + index * height, width: WIDTH - 40, height };
+      drawPlot(context, look, data as uPlot.AlignedData, box, FONT_PX);
+    });
+    drawLegend(context, parts[0]!.look, paper);
   } finally {
-    onPaper.value = wasOnPaper;
+    paper.remove();
   }
   return canvas;
 }
 
-function drawPart(context: CanvasRenderingContext2D, { look, data }: Part, top: number, height: number): void {
-  const place = document.createElement("div");
-  place.className = "off-screen";
-  document.body.append(place);
-  const options = plotOptions(look, WIDTH - 40, height, FONT_PX);
-  const plot = new uPlot({ ...options, legend: { show: false } }, data as uPlot.AlignedData, place);
-  try {
-    // uPlot draws in a microtask; a batch is drawn at its end.
-    plot.batch((u: uPlot) => u.redraw());
-    context.drawImage(plot.ctx.canvas, 20, top, WIDTH - 40, height);
-  } finally {
-    plot.destroy();
-    place.remove();
-  }
-}
-
-function drawLegend(context: CanvasRenderingContext2D, look: Look): void {
+function drawLegend(context: CanvasRenderingContext2D, look: Look, paper: HTMLElement): void {
   const lines = look.lines.filter((line) => !line.edge);
   if (lines.length < 2) return;
   context.font = `${FONT_PX}px system-ui, sans-serif`;
   let left = 100;
   for (const line of lines) {
-    context.strokeStyle = cssColor(line.color);
+    context.strokeStyle = cssColor(line.color, paper);
     context.lineWidth = 4;
     context.setLineDash(line.dash ?? []);
     context.beginPath();
     context.moveTo(left, HEIGHT - 22);
     context.lineTo(left + 60, HEIGHT - 22);
     context.stroke();
-    context.fillStyle = cssColor("--ink");
+    context.fillStyle = cssColor("--ink", paper);
     context.fillText(line.label, left + 70, HEIGHT - 15);
     left += 110 + context.measureText(line.label).width;
   }

@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import { figure } from "./i18n";
 import type { Phase } from "./protocol";
 import { word } from "./i18n";
+import type { Span } from "./zoom";
 
 export type Columns = (number | null)[][];
 
@@ -35,14 +36,20 @@ export interface Look {
 const FONT = "system-ui, sans-serif";
 const ALPHA = "33";
 
-export function cssColor(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** As it is within this element: the theme of the page, or of a sheet of paper. */
+export function cssColor(name: string, within: Element = document.documentElement): string {
+  return getComputedStyle(within).getPropertyValue(name).trim();
 }
 
-export function plotOptions(look: Look, width: number, height: number, fontPx = 13): uPlot.Options {
-  const ink = cssColor("--ink");
-  const faint = cssColor("--faint");
-  const grid = { stroke: cssColor("--grid"), width: 1 };
+interface Style {
+  fontPx?: number;
+  colors?: Element;
+}
+
+export function plotOptions(look: Look, width: number, height: number, { fontPx = 13, colors }: Style = {}): uPlot.Options {
+  const ink = cssColor("--ink", colors);
+  const faint = cssColor("--faint", colors);
+  const grid = { stroke: cssColor("--grid", colors), width: 1 };
   const font = `${fontPx}px ${FONT}`;
   const axis = { stroke: faint, grid, ticks: { ...grid, size: 5 }, font, labelFont: font };
   const text = (value: number) => look.xValue?.(value) ?? figure(value, 2);
@@ -70,7 +77,7 @@ export function plotOptions(look: Look, width: number, height: number, fontPx = 
       { label: look.xTitle, value: (_, value) => (value === null ? "–" : text(value)) },
       ...look.lines.map((line) => ({
         label: line.label,
-        stroke: cssColor(line.color),
+        stroke: cssColor(line.color, colors),
         width: line.edge ? 0.5 : (line.width ?? 2),
         points: { show: false },
         ...(line.dash ? { dash: line.dash } : {}),
@@ -79,11 +86,52 @@ export function plotOptions(look: Look, width: number, height: number, fontPx = 
           value === null || value === undefined ? "–" : `${figure(value, line.digits ?? 0)} ${line.unit}`,
       })),
     ],
-    bands: look.band ? [{ series: look.band, fill: cssColor(look.lines[look.band[0] - 1]!.color) + ALPHA }] : [],
+    bands: look.band ? [{ series: look.band, fill: cssColor(look.lines[look.band[0] - 1]!.color, colors) + ALPHA }] : [],
     hooks: {
       drawClear: [(plot) => drawPhases(plot, look.phases ?? [], faint, ink, fontPx)],
     },
   };
+}
+
+const PAPER = { width: 1000, height: 310, fontPx: 15, sharp: 2 };
+
+/** Into that canvas, for a printer. */
+export function drawOnPaper(canvas: HTMLCanvasElement, look: Look, data: uPlot.AlignedData, [min, max]: Span): void {
+  const { width, height, fontPx, sharp } = PAPER;
+  canvas.width = sharp * width;
+  canvas.height = sharp * height;
+  drawPlot(canvas.getContext("2d")!, look, data, { left: 0, top: 0, width: sharp * width, height: sharp * height }, fontPx * sharp, [min, max]);
+}
+
+interface Box {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+/** A plot that is drawn once, at once, in the colours of paper. */
+export function drawPlot(
+  context: CanvasRenderingContext2D,
+  look: Look,
+  data: uPlot.AlignedData,
+  box: Box,
+  fontPx: number,
+  span?: Span,
+): void {
+  const place = document.createElement("div");
+  place.className = "off-screen";
+  place.dataset.theme = "light";
+  document.body.append(place);
+  const options = plotOptions(look, box.width, box.height, { fontPx, colors: place });
+  const plot = new uPlot({ ...options, legend: { show: false } }, data, place);
+  try {
+    plot.batch((u: uPlot) => span && u.setScale("x", { min: span[0], max: span[1] })); // not when this turn is over
+    context.drawImage(plot.ctx.canvas, box.left, box.top, box.width, box.height);
+  } finally {
+    plot.destroy();
+    place.remove();
+  }
 }
 
 function ticksOf(_: uPlot, ticks: number[], __: number, ___: number, step: number): string[] {

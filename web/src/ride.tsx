@@ -53,6 +53,7 @@ export function RideView({ which }: { which: string }) {
           {ride.is_reference && <span class="tag">{t("reference")}</span>}
         </p>
       </header>
+      {ride.note && <p class="on-paper">{ride.note}</p>}
       <Actions kept={kept.value} changed={changed} />
       <div class="curves with-summary">
         <RideCharts kept={{ ride, curve }} zoom={zoom} />

@@ -1,7 +1,7 @@
 /** All rides that are kept: found again by specimen and day, marked, deleted, laid over each other. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ask, connected, ridesChanged, tryTo } from "./bench";
 import { deleteSoon, goingAway } from "./deleting";
 import { arrow, dateTime, number } from "./format";
@@ -11,6 +11,7 @@ import { NextSpecimen, specimen } from "./specimen";
 import { Verdict } from "./verdict";
 
 const PAGE = 50;
+const PAGES_MAX = 500;
 /** A ride that has just ended is on the disk a moment later. */
 const SETTLE_MS = [300, 2000];
 const OVERLAID_MAX = 8;
@@ -21,10 +22,15 @@ export function Rides() {
   const day = useSignal("");
   const chosen = useSignal<ReadonlySet<number>>(new Set());
 
+  const asked = useRef(0);
+
   const read = async (before?: number) => {
-    const parameters = { filter: filterOf(text.value, day.value), limit: PAGE, ...(before ? { before } : {}) };
+    const mine = ++asked.current;
+    // As many as are shown already: a ride that ends must not close the earlier pages.
+    const limit = before ? PAGE : Math.min(PAGES_MAX, Math.max(PAGE, list.value?.rides.length ?? 0));
+    const parameters = { filter: filterOf(text.value, day.value), limit, ...(before ? { before } : {}) };
     const found = await ask<RideList>("list_rides", parameters).catch(() => null);
-    if (found === null) return;
+    if (found === null || mine !== asked.current) return; // another filter was typed meanwhile
     specimen.value = found.specimen;
     const earlier = before && list.value ? list.value.rides : [];
     list.value = { ...found, rides: [...earlier, ...found.rides] };

@@ -11,11 +11,7 @@ const systemIsLight = window.matchMedia("(prefers-color-scheme: light)");
 const systemTheme = signal<"light" | "dark">(systemIsLight.matches ? "light" : "dark");
 export const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-/** For a moment, as paper is white. */
-export const onPaper = signal(false);
-
 export function shownTheme(): "light" | "dark" {
-  if (onPaper.value) return "light";
   return theme.value === "system" ? systemTheme.value : theme.value;
 }
 
@@ -25,11 +21,12 @@ export function startSettings(): void {
   systemIsLight.addEventListener("change", () => {
     systemTheme.value = systemIsLight.matches ? "light" : "dark";
   });
+  // Paper is white.
   window.addEventListener("beforeprint", () => {
-    onPaper.value = true;
+    document.documentElement.dataset.theme = "light";
   });
   window.addEventListener("afterprint", () => {
-    onPaper.value = false;
+    document.documentElement.dataset.theme = shownTheme();
   });
   effect(() => {
     document.documentElement.dataset.theme = shownTheme();
