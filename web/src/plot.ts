@@ -93,7 +93,7 @@ export function plotOptions(look: Look, width: number, height: number, { fontPx 
   };
 }
 
-const PAPER = { width: 1000, height: 310, fontPx: 15, sharp: 2 };
+const PAPER = { width: 1000, height: 360, fontPx: 15, sharp: 2 };
 
 /** Into that canvas, for a printer. */
 export function drawOnPaper(canvas: HTMLCanvasElement, look: Look, data: uPlot.AlignedData, [min, max]: Span): void {
