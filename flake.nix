@@ -27,6 +27,7 @@
               msgspec
               # extra "dev"
               coverage
+              hatchling
               hypothesis
               mypy
               pytest

@@ -295,6 +295,7 @@ case $mode in
 esac
 
 prepare_venv
+build_page || true
 find_bus
 choose_programs
 

@@ -25,6 +25,7 @@ from listener.commands import Commands
 from listener.demo import Demo, push_buttons
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
+from listener.page import Page
 from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Daemon:
         self.hub = Hub()
         self.reader = CANBusReader(loaded.config.can)
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
-        pages = {"/": self._front_page, "/healthz": self._health, "/metrics": self._metrics}
+        pages = {"/": Page().answer, "/healthz": self._health, "/metrics": self._metrics}
         self.commands = Commands()
         self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages, self.commands)
         self.hub.subscribe(self.server.broadcast)
@@ -151,14 +152,7 @@ class Daemon:
         enabled = {"demo": self._demo is not None, "rides": self._recorder is not None}
         return [name for name, is_there in enabled.items() if is_there]
 
-    def _front_page(self) -> Answer:
-        return (
-            200,
-            "text/plain",
-            b"LES02 listener. Events: a WebSocket client on this address. See /healthz.\n",
-        )
-
-    def _health(self) -> Answer:
+    def _health(self, _: object) -> Answer:
         sensor, diagnosis = self.sensor, self.sensor.diagnosis
         up = sensor.bus == BUS_UP
         age_s = None if sensor.frame_at is None else round(time.monotonic() - sensor.frame_at, 3)
@@ -179,7 +173,7 @@ class Daemon:
             body["rides"] = {"storing": self._recorder.storing, **self._recorder.counts}
         return 200 if up else 503, "application/json", msgspec.json.encode(body)
 
-    def _metrics(self) -> Answer:
+    def _metrics(self, _: object) -> Answer:
         return 200, metrics.CONTENT_TYPE, metrics.render(self._samples())
 
     def _samples(self) -> dict[str, float]:

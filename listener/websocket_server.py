@@ -56,8 +56,10 @@ LOCAL_ENDINGS = (".local", ".lan", ".home", ".internal", ".home.arpa", ".fritz.b
 
 _COUNTED = ("clients_refused", "messages_received", "messages_refused")
 
-# An answer to a plain HTTP request: status, content type, body.
-Answer = tuple[int, str, bytes]
+# An answer to a plain HTTP request: status, content type, body, headers beside the usual ones.
+Answer = tuple[int, str, bytes] | tuple[int, str, bytes, Mapping[str, str]]
+# What is at one path, given the headers of the request.
+Page = Callable[[Headers], Answer]
 
 
 class PortUnavailable(Exception):  # noqa: N818 - a condition of the machine
@@ -115,7 +117,7 @@ class WebSocketEventServer:
         self,
         config: WebsocketConfig,
         hello: Callable[[], EventEnvelope],
-        pages: Mapping[str, Callable[[], Answer]],
+        pages: Mapping[str, Page],
         commands: Commands | None = None,
     ) -> None:
         self._config = config
@@ -309,9 +311,13 @@ class WebSocketEventServer:
             return self._handshake(connection, request)
         if request.method not in {"GET", "HEAD"}:
             return _response(405, "text/plain", b"Only GET is answered here.\n")
-        response = _response(*self._pages.get(path, _nothing_here)())
+        response = _response(*self._pages.get(path, _nothing_here)(request.headers))
         if request.method == "HEAD":
             response.body = b""  # the headers stay those of GET
+        # Websockets hangs up after CLOSE_S. What the kernel has taken by then still reaches a slow tablet.
+        with contextlib.suppress(OSError):  # it has gone away
+            sock = connection.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * len(response.body))
         return response
 
     def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -365,7 +371,7 @@ def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
     return f"cannot listen on {host} port {port}: {getattr(exc, 'strerror', None) or exc}"
 
 
-def _nothing_here() -> Answer:
+def _nothing_here(_: Headers) -> Answer:
     return 404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n"
 
 
@@ -377,13 +383,9 @@ def _header(request: Request, name: str) -> str:
     return next(iter(request.headers.get_all(name)), "")
 
 
-def _response(status: int, content_type: str, body: bytes) -> Response:
-    headers = Headers(
-        {
-            "Content-Type": f"{content_type}; charset=utf-8",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "Connection": "close",
-        }
-    )
-    return Response(status, http.HTTPStatus(status).phrase, headers, body)
+def _response(status: int, content_type: str, body: bytes, more: Mapping[str, str] | None = None) -> Response:
+    headers = {"Cache-Control": "no-store", "Connection": "close", **(more or {})}
+    if status != http.HTTPStatus.NOT_MODIFIED:  # whose body the client has already
+        headers["Content-Type"] = f"{content_type}; charset=utf-8"
+        headers["Content-Length"] = str(len(body))
+    return Response(status, http.HTTPStatus(status).phrase, Headers(headers), body)

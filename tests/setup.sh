@@ -1,4 +1,4 @@
-# Sourced by tests/run and start_dev.sh: a working .venv from nothing but python3 and git.
+# Sourced by tests/run and start_dev.sh: a working .venv from nothing but python3 and git, and the page of web/.
 # Expects the repository as the working directory; sets $python.
 # shellcheck shell=bash
 
@@ -77,4 +77,43 @@ prepare_venv() {
     fi
 
     exec {lock}<&-
+}
+
+# $@: for npm. What it says is of interest only if it fails: $page_log.
+_npm() { page_log=$(npm --prefix web "$@" </dev/null 2>&1); }
+
+_install_for_page() {
+    # npm empties node_modules before it installs, so this is lost with what it stands for.
+    local installed=web/node_modules/.installed-for-page
+    cmp -s web/package-lock.json $installed && return
+    say "installing what web/package-lock.json names into web/node_modules (once)"
+    _npm ci --ignore-scripts --include=dev --prefer-offline && cp web/package-lock.json $installed
+}
+
+# Builds listener/page/index.html if web/ is not what it was built from. Everything but the page works without.
+build_page() {
+    local html=listener/page/index.html stamp=web/node_modules/.page sources lock status=0
+    # shellcheck disable=SC2034 # tests/run shows it
+    page_log="npm is missing"
+    command -v npm >/dev/null || {
+        [ -e $html ] || say "the listener will have no page, as there is no npm. Type: sudo apt install npm"
+        return 1
+    }
+
+    exec {lock}<web
+    flock "$lock" # two first runs at the same time
+
+    sources=$(find web -name node_modules -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    if [ "$(cat $stamp 2>/dev/null)" != "$sources $(sha256sum $html 2>/dev/null)" ]; then
+        if _install_for_page && _npm run build; then
+            printf '%s\n' "$sources $(sha256sum $html)" >$stamp
+            say "built the page"
+        else
+            say "the page could not be built; Node 18 or newer? To see why: (cd web && npm ci && npm run build)"
+            status=1
+        fi
+    fi
+
+    exec {lock}<&-
+    return $status
 }

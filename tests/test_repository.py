@@ -85,6 +85,7 @@ FLOORS = [
         "systemd",
         "schema",
         "commands",
+        "page",
     },
     {"hub", "socketcan", "can_reader", "diagnosis", "outbound", "fanout", "client", "database"},
     {"les02", "websocket_server", "debug_ws_client", "demo"},
@@ -110,7 +111,8 @@ def name_of(path: Path) -> str:
 
 
 MODULES = {name_of(path): path for package in ("listener", "mock") for path in (ROOT / package).rglob("*.py")}
-WINGS = {path.parent.name for path in (ROOT / "listener").glob("*/*.py")}
+# The page's folder is a folder for the file that is built into it.
+WINGS = {path.parent.name for path in (ROOT / "listener").glob("*/*.py")} - {"page"}
 
 
 def imports(module: str, *, for_types: bool = True) -> Iterator[str]:

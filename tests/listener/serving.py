@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from listener import events
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
-from listener.websocket_server import Answer, WebSocketEventServer
+from listener.websocket_server import Page, WebSocketEventServer
 
 PATIENCE_S = 20.0
 
@@ -19,9 +19,7 @@ Start = Callable[..., Awaitable[WebSocketEventServer]]
 
 
 @asynccontextmanager
-async def servers(
-    hello: dict[str, Any], pages: dict[str, Callable[[], Answer]] | None = None
-) -> AsyncIterator[Start]:
+async def servers(hello: dict[str, Any], pages: Mapping[str, Page] | None = None) -> AsyncIterator[Start]:
     """A function that starts one; all are stopped at the end."""
     started = []
 

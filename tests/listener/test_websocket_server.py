@@ -24,14 +24,14 @@ from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.hub import Hub
 from listener.outbound import Client, text_frame
-from listener.websocket_server import CLOSE_S, PortUnavailable, WebSocketEventServer
+from listener.websocket_server import CLOSE_S, Page, PortUnavailable, WebSocketEventServer
 from tests.listener.serving import PATIENCE_S, Start, client_of, receive, sample, servers, until
 
 HELLO = events.hello(1.0, {"version": "test"})
-PAGES = {
-    "/": lambda: (200, "text/plain", b"front page\n"),
-    "/healthz": lambda: (503, "application/json", '{"status":"Küche"}'.encode()),
-    "/metrics": lambda: (200, "text/plain; version=0.0.4", b"les02_clients 0\n"),
+PAGES: dict[str, Page] = {
+    "/": lambda _: (200, "text/plain", b"front page\n"),
+    "/healthz": lambda _: (503, "application/json", '{"status":"Küche"}'.encode()),
+    "/metrics": lambda _: (200, "text/plain; version=0.0.4", b"les02_clients 0\n"),
 }
 
 

@@ -1,0 +1,63 @@
+"""Who may read, and who may command: by a token, and by where somebody comes from.
+
+Pure.
+
+1. Without control tokens in the configuration commands that change something are taken from this computer
+   alone, and whoever reaches the port may read.
+2. With control tokens such a command needs one, also from this computer: behind a proxy all come from here.
+3. With read tokens nothing is told without a token. One that may command may read.
+4. A token that is not known is refused, even where none is needed: its owner shall know that it is wrong.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from hmac import compare_digest
+from urllib.parse import parse_qsl, urlencode
+
+BEARER = "bearer "
+
+
+class Scope(IntEnum):
+    NONE = 0
+    READ = 1
+    CONTROL = 2
+
+
+class Access:
+    def __init__(self, read: Sequence[str] = (), control: Sequence[str] = ()) -> None:
+        self._read = read
+        self._control = control
+
+    def scope(self, token: str | None, *, from_here: bool) -> Scope:
+        if token is not None:
+            if _is_one_of(token, self._control):
+                return Scope.CONTROL
+            if not _is_one_of(token, self._read):
+                return Scope.NONE
+        elif self._read:
+            return Scope.NONE
+        # A read token, or none where none is needed.
+        return Scope.CONTROL if from_here and not self._control else Scope.READ
+
+
+def token_of(authorization: str, query: str) -> tuple[str | None, str]:
+    """The token of `Authorization: Bearer`, else of `token=` in the query; and the query without it.
+
+    Browsers cannot send headers with a WebSocket, hence the query.
+    """
+    found = authorization[len(BEARER) :].strip() if authorization.lower().startswith(BEARER) else None
+    if "token=" not in query:
+        return found, query
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=32)
+    except ValueError:
+        return found, query  # refused as a query
+    tokens = [value for name, value in pairs if name == "token"]
+    rest = [(name, value) for name, value in pairs if name != "token"]
+    return found or next(iter(tokens), None), urlencode(rest)
+
+
+def _is_one_of(token: str, known: Sequence[str]) -> bool:
+    # Each is compared, and in constant time, so that the time tells nothing.
+    given = token.encode("utf-8", "surrogatepass")
+    return sum([compare_digest(given, each.encode()) for each in known]) > 0
