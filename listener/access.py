@@ -39,6 +39,14 @@ class Access:
         # A read token, or none where none is needed.
         return Scope.CONTROL if from_here and not self._control else Scope.READ
 
+    def refusal(self, scope: Scope) -> str | None:
+        """Why who has this scope may not command; None when he may."""
+        if scope is Scope.CONTROL:
+            return None
+        if self._control:
+            return "a command that changes something needs a control token"
+        return "commands that change something are taken from this computer alone"
+
 
 def token_of(authorization: str, query: str) -> tuple[str | None, str]:
     """The token of `Authorization: Bearer`, else of `token=` in the query; and the query without it.

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
 
 from listener.events import SAMPLES
 
@@ -47,10 +48,12 @@ class EventClient:
         types: Iterable[str] | None = None,
         channel: str | None = None,
         rate: float | None = None,
+        token: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`tell` gets a sentence for each connection made and lost."""
         self._url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._ask_for(types, channel, rate)
         self._tell = tell
         self._connection: ClientConnection | None = None
@@ -119,6 +122,7 @@ class EventClient:
         try:
             connection = await connect(
                 self._address(),
+                additional_headers=self._headers,
                 compression=None,
                 max_size=None,
                 open_timeout=OPEN_S,
@@ -142,6 +146,8 @@ class EventClient:
                     yield text, event
             self._tell(f"Disconnected: {connection.close_code} {connection.close_reason}")
         except ConnectionClosed as exc:
+            if connection.close_code == CloseCode.POLICY_VIOLATION:
+                raise Refused(connection.close_reason or "not allowed") from exc
             self._tell(f"Disconnected: {exc}")
         finally:
             self._connection = None

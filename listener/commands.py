@@ -1,8 +1,8 @@
 """What a client may ask for: parts register commands, sessions call them.
 
 A command is a name, a Struct that says what it takes, and a function. Its parameters stand beside `type`
-and `id`, or all of them in `payload`. `control` says that it changes something: then it is taken from
-this computer alone.
+and `id`, or all of them in `payload`. `control` says that it changes something, which not everybody may
+(see `access`).
 """
 
 import inspect
@@ -57,18 +57,22 @@ class Commands:
         return self._commands.get(kind.removeprefix(PREFIX)) if kind.startswith(PREFIX) else None
 
 
-async def call(command: Command, message: str | bytes, *, from_here: bool) -> Result:
-    """Raises CommandError; the message is known to be a JSON object."""
-    if command.control and not from_here:
-        raise CommandError("not_allowed", "commands that change something are taken from this computer alone")
-    given: dict[str, Any] = msgspec.json.decode(message)
-    given.pop("type")
-    given.pop("id", None)
-    if given.keys() == {"payload"}:
-        given = given["payload"]
+async def call(command: Command, message: str | bytes, *, refused: str | None = None) -> Result:
+    """Raises CommandError; the message is known to be a JSON object.
+
+    `refused` says why whoever sends it may not change anything; None when he may.
+    """
+    if command.control and refused is not None:
+        raise CommandError("not_allowed", refused)
     try:
+        given: dict[str, Any] = msgspec.json.decode(message)
+        given.pop("type")
+        given.pop("id", None)
+        if given.keys() == {"payload"}:
+            given = given["payload"]
         parameters = msgspec.convert(given, command.parameters)
-    except msgspec.ValidationError as exc:
+    # As where it was known to be an object: much was skipped there that is looked at only now.
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise CommandError("bad_message", str(exc)) from None
     result = command.handler(parameters)
     return await result if inspect.isawaitable(result) else result

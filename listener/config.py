@@ -40,6 +40,10 @@ Origins = Annotated[
     tuple[Annotated[str, Meta(pattern=r"^(null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+)\Z")], ...],
     Meta(description='a list of origins such as "http://page.example:8080", lower case, no path'),
 ]
+Tokens = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[!-~]{8,200}\Z")], ...],
+    Meta(description="a list of tokens of 8 to 200 letters, digits and signs, without spaces"),
+]
 # The reader hands the three to can.Bus by itself.
 AdapterOptions = Annotated[
     dict[Annotated[str, Meta(pattern=r"^(?!(interface|channel|bitrate)\Z)")], str | int | float | bool],
@@ -81,6 +85,11 @@ class WebsocketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ping_timeout_s: Seconds = 20.0
 
 
+class AccessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    read_tokens: Tokens = ()
+    control_tokens: Tokens = ()
+
+
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = ""
 
@@ -113,6 +122,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     can: CanConfig = CanConfig()
     les02: Les02Config = Les02Config()
     websocket: WebsocketConfig = WebsocketConfig()
+    access: AccessConfig = AccessConfig()
     rides: RidesConfig = RidesConfig()
     database: DatabaseConfig = DatabaseConfig()
     logging: LoggingConfig = LoggingConfig()
@@ -181,6 +191,8 @@ def describe(loaded: Loaded) -> str:
     for section, values in msgspec.to_builtins(loaded.config).items():
         lines += ["", f"[{section}]"]
         for key, value in values.items():
+            if key.endswith("_tokens"):
+                value = ["…" for _ in value]  # whoever reads this over a shoulder shall not have them
             setting = f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
             lines.append(f"{setting:<32}  # {_one_line(loaded.origins[f'{section}.{key}'])}")
     return "\n".join(lines[1:]) + "\n"

@@ -19,6 +19,8 @@ from listener.client import Event, EventClient, Refused
 from listener.subscription import CHANNELS
 
 SUMMARY_S = 1.0
+# A token in the command line can be read by everybody on the computer.
+TOKEN_VARIABLE = "LES02_TOKEN"  # noqa: S105
 
 
 class _Summary:
@@ -88,7 +90,9 @@ async def _run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, main.cancel)
     async with asyncio.TaskGroup() as tasks:
         summary = tasks.create_task(_summarise(printer.summary)) if printer.summary else None
-        client = EventClient(options.url, channel=options.channel, rate=options.rate, tell=_remark)
+        client = EventClient(
+            options.url, channel=options.channel, rate=options.rate, token=options.token, tell=_remark
+        )
         await _listen(client, printer)
         if printer.summary and summary:
             _say(printer.summary.line())
@@ -119,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--channel", choices=CHANNELS, help="leave the other channel out")
     parser.add_argument("--rate", type=float, metavar="HZ", help="the latest samples, so often a second")
     parser.add_argument("--summary", action="store_true", help="rates, once a second, instead of messages")
+    token = os.environ.get(TOKEN_VARIABLE)
+    parser.add_argument("--token", default=token, help=f"if the listener wants one; else ${TOKEN_VARIABLE}")
     options = parser.parse_args(arguments)
     try:
         parse_uri(options.url)

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from listener import __version__, config, events, logs, metrics, systemd
+from listener.access import Access
 from listener.can_reader import BusUnavailable, CANBusReader
 from listener.commands import Commands
 from listener.demo import Demo, push_buttons
@@ -51,7 +52,8 @@ class Daemon:
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
         pages = {"/": Page().answer, "/healthz": self._health, "/metrics": self._metrics}
         self.commands = Commands()
-        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages, self.commands)
+        access = Access(loaded.config.access.read_tokens, loaded.config.access.control_tokens)
+        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages, self.commands, access)
         self.hub.subscribe(self.server.broadcast)
         self._demo = Demo(loaded.config.can.channel) if loaded.demo else None
         self._recorder: Recorder | None = None

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 from listener import events
+from listener.access import Scope
 from listener.events import EventEnvelope
 from listener.subscription import EVERYTHING, Subscription
 
@@ -22,8 +23,9 @@ Item = tuple[int, EventEnvelope, bytes]
 class Client:
     """The way out to one connection, bounded."""
 
-    def __init__(self, connection: ServerConnection, write_buffer: int) -> None:
+    def __init__(self, connection: ServerConnection, write_buffer: int, scope: Scope = Scope.READ) -> None:
         self.connection = connection
+        self.scope = scope
         self.write_buffer = write_buffer
         self.subscription = EVERYTHING
         self.states: deque[bytes] = deque()

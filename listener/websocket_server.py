@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -25,10 +24,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from listener import events
+from listener.access import Access, Scope, token_of
 from listener.commands import Command, CommandError, Commands, call
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.fanout import Fanout
+from listener.origins import Origins
 from listener.outbound import Client, address_of
 from listener.subscription import Resume, Subscription, SubscriptionError, from_command, parse_query
 from listener.throttle import TokenBucket
@@ -50,9 +51,6 @@ REASON_MAX = 200
 CALLS_MAX = 64
 # Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
 UNACKNOWLEDGED_S = 30
-
-# What local name servers append to a computer's name; nobody can register these on the internet.
-LOCAL_ENDINGS = (".local", ".lan", ".home", ".internal", ".home.arpa", ".fritz.box", ".localdomain")
 
 _COUNTED = ("clients_refused", "messages_received", "messages_refused")
 
@@ -119,14 +117,15 @@ class WebSocketEventServer:
         hello: Callable[[], EventEnvelope],
         pages: Mapping[str, Page],
         commands: Commands | None = None,
+        access: Access | None = None,
     ) -> None:
         self._config = config
         self._commands = Commands() if commands is None else commands
         self._calls: set[asyncio.Task[None]] = set()
         self._hello = hello
         self._pages = pages
-        own = socket.gethostname().lower().partition(".")[0]
-        self._names = {"localhost", config.host.lower(), own, *(own + end for end in LOCAL_ENDINGS)}
+        self._access = access or Access()
+        self._origins = Origins(socket.gethostname(), config.host, config.origins)
         self._server: Server | None = None
         self._fanout = Fanout(config)
         self._alive: set[_Connection] = set()
@@ -206,8 +205,13 @@ class WebSocketEventServer:
             await connection.close(1013, refusal)
             return
         assert connection.request is not None
-        subscription, resume = parse_query(_query(connection.request))
-        client = self._welcome(connection, subscription, resume)
+        token, query = _token_and_query(connection.request)
+        scope = self._access.scope(token, from_here=_is_here(connection))
+        if scope is Scope.NONE:
+            # After the handshake: of one that was refused a browser's page learns nothing.
+            await connection.close(1008, "a token is needed" if token is None else "this token is not known")
+            return
+        client = self._welcome(connection, scope, *parse_query(query))
         self._connections[host] += 1
         _log.info("client_connected", address=address_of(connection), total=self.clients)
         bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
@@ -240,16 +244,21 @@ class WebSocketEventServer:
             )
 
     def _welcome(
-        self, connection: ServerConnection, subscription: Subscription, resume: Resume | None
+        self,
+        connection: ServerConnection,
+        scope: Scope,
+        subscription: Subscription,
+        resume: Resume | None,
     ) -> Client:
         sock = connection.transport.get_extra_info("socket")
         # The kernel alone would keep a minute of stale samples for who does not read.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
-        client = Client(connection, self._config.write_buffer)
+        client = Client(connection, self._config.write_buffer, scope)
         head = self._fanout.join(client, subscription)
         hello = self._hello()
         hello.payload["seq"] = head
+        hello.payload["access"] = scope.name.lower()
         self._fanout.send(client, hello)
         if resume is not None:
             self._fanout.resume(client, resume.epoch == hello.payload.get("epoch"), resume.seq)
@@ -287,7 +296,7 @@ class WebSocketEventServer:
 
     async def _do(self, client: Client, command: Command, inbound: _Inbound, message: str | bytes) -> None:
         try:
-            result = await call(command, message, from_here=_is_here(client.connection))
+            result = await call(command, message, refused=self._access.refusal(client.scope))
         except CommandError as exc:
             self._answer_error(client, exc.code, str(exc), inbound.id)
         except Exception:  # noqa: BLE001 - its defect must not end the session
@@ -321,10 +330,10 @@ class WebSocketEventServer:
         return response
 
     def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
-        if self._foreign_origin(request):
+        if not self._origins.admit(_header(request, "Origin"), _header(request, "Host")):
             return _response(403, "text/plain", b"This origin is not allowed; see [websocket] origins.\n")
         try:
-            parse_query(_query(request))
+            parse_query(_token_and_query(request)[1])
         except SubscriptionError as exc:
             return _response(400, "text/plain", f"{exc}\n".encode())
         address = connection.remote_address
@@ -339,25 +348,6 @@ class WebSocketEventServer:
         if self._connections[host] >= self._config.max_per_address:
             return f"{host} has too many connections; see [websocket] max_per_address."
         return None
-
-    def _foreign_origin(self, request: Request) -> bool:
-        """Browsers send an Origin: another site's page must not read the bench through its visitor.
-
-        Nor may one whose own name was made to point here (DNS rebinding): the name must be ours.
-        """
-        origin = _header(request, "Origin")
-        if not origin or origin in self._config.origins:
-            return False
-        host = _header(request, "Host").lower()
-        return origin.partition("://")[2].lower() != host or not self._is_ours(host)
-
-    def _is_ours(self, host: str) -> bool:
-        name = ""
-        with contextlib.suppress(ValueError):
-            name = urlsplit(f"//{host}").hostname or ""
-            ipaddress.ip_address(name)
-            return True  # no name, so nobody can have pointed it here
-        return name in self._names
 
 
 def _is_here(connection: ServerConnection) -> bool:
@@ -375,8 +365,8 @@ def _nothing_here(_: Headers) -> Answer:
     return 404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n"
 
 
-def _query(request: Request) -> str:
-    return request.path.partition("?")[2]
+def _token_and_query(request: Request) -> tuple[str | None, str]:
+    return token_of(_header(request, "Authorization"), request.path.partition("?")[2])
 
 
 def _header(request: Request, name: str) -> str:

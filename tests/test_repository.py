@@ -41,6 +41,8 @@ UNWANTED_IN_PURE = {
     "websockets",
 }
 PURE = {
+    "listener.access",
+    "listener.origins",
     "listener.events",
     "listener.frames",
     "listener.raw_frame",
@@ -86,6 +88,8 @@ FLOORS = [
         "schema",
         "commands",
         "page",
+        "access",
+        "origins",
     },
     {"hub", "socketcan", "can_reader", "diagnosis", "outbound", "fanout", "client", "database"},
     {"les02", "websocket_server", "debug_ws_client", "demo"},

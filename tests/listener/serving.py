@@ -9,6 +9,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from listener import events
+from listener.access import Access
+from listener.commands import Commands
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.websocket_server import Page, WebSocketEventServer
@@ -23,10 +25,18 @@ async def servers(hello: dict[str, Any], pages: Mapping[str, Page] | None = None
     """A function that starts one; all are stopped at the end."""
     started = []
 
-    async def start(*, epoch: str | None = None, **settings: Any) -> WebSocketEventServer:
+    async def start(
+        *,
+        epoch: str | None = None,
+        access: Access | None = None,
+        commands: Commands | None = None,
+        **settings: Any,
+    ) -> WebSocketEventServer:
         config = WebsocketConfig(**{"host": "127.0.0.1", "port": 0, **settings})
         payload = hello if epoch is None else hello | {"epoch": epoch}
-        server = WebSocketEventServer(config, lambda: events.hello(1.0, payload), pages or {})
+        server = WebSocketEventServer(
+            config, lambda: events.hello(1.0, dict(payload)), pages or {}, commands, access
+        )
         started.append(server)
         await server.start()
         return server

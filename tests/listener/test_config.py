@@ -385,3 +385,17 @@ def test_any_environment_makes_a_config_or_one_line_per_mistake(environ: dict[st
     assert all(problem.startswith("LES02_") for problem in map(config._one_line, merge.problems))
     result = Loaded(msgspec.convert(merge.values, Config), merge.origins)
     assert msgspec.convert(tomli.loads(describe(result)), Config) == result.config
+
+
+def test_tokens_are_not_printed(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[access]\ncontrol_tokens = ["turns-the-screw"]\n')
+    told = describe(load({}, {}, tmp_path))
+    assert "turns-the-screw" not in told
+    assert 'control_tokens = ["…"]' in told
+
+
+@pytest.mark.parametrize("tokens", ['["short"]', '["with a space"]', '"no-list-but-text"', '["ümlaut-token"]'])
+def test_a_token_that_cannot_be_typed_or_is_guessed_is_refused(tmp_path: Path, tokens: str) -> None:
+    (tmp_path / "config.toml").write_text(f"[access]\nread_tokens = {tokens}\n")
+    with pytest.raises(ConfigError, match="read_tokens"):
+        load({}, {}, tmp_path)

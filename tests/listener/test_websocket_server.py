@@ -146,7 +146,8 @@ async def test_hello_comes_first_and_every_event_as_it_was_encoded(start: Start)
     ]
     async with client_of(server, max_size=None) as one, client_of(server) as another:
         for client in (one, another):
-            assert await receive(client) == events.hello(1.0, {"version": "test", "seq": 0}).to_dict()
+            payload = {"version": "test", "seq": 0, "access": "control"}
+            assert await receive(client) == events.hello(1.0, payload).to_dict()
         assert server.clients == 2
         for event in sent:
             tell(server, event)

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { Banner } from "./banner";
-import { bench } from "./bench";
+import { bench, refused } from "./bench";
 import { Compare } from "./compare";
 import { language, t } from "./i18n";
 import type { Key, Language } from "./i18n";
@@ -14,6 +14,7 @@ import { Rides } from "./rides";
 import type { Theme } from "./settings";
 import { chooseLanguage, chooseTheme, theme } from "./settings";
 import { Toasts } from "./toast";
+import { Rights, TokenForm } from "./token";
 
 interface Tab {
   path: string;
@@ -77,9 +78,11 @@ export function App() {
             </a>
           ))}
         </nav>
+        <Rights />
         <Choices />
       </header>
       <Banner />
+      {refused.value && <TokenForm />}
       <main>{inner ? inner.view(rest) : tab.view(tab.path === first ? rest : [])}</main>
       <footer class="foot">
         LES02 listener {bench.value.version} · {t("no_safety_function")}

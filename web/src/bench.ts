@@ -9,6 +9,7 @@ import type { Model } from "./model";
 import { apply, emptyModel, forgetNotices } from "./model";
 import type { ChannelName, Envelope, Motion } from "./protocol";
 import { Series } from "./series";
+import { token } from "./settings";
 import { tell } from "./toast";
 
 /** Everything but positions: those are asked for only by who draws them. */
@@ -45,6 +46,7 @@ export const wrong = computed<Condition[]>(() => {
   return conditions(model, link.value, now.value);
 });
 export const connected = computed(() => link.value.state === "open");
+export const refused = computed(() => link.value.state === "refused");
 /** How many rides have ended, and how often rides may have ended unseen: lists are read anew. */
 export const ridesChanged = signal(0);
 export const bothChannels = signal(false);
@@ -86,7 +88,14 @@ export function retryNow(): void {
   main?.retryNow();
 }
 
-function address(parameters: string): string {
+/** With the token that was given meanwhile. */
+export function connectAgain(): void {
+  main?.again();
+  channels?.again();
+}
+
+function address(wanted: string): string {
+  const parameters = token.value ? `${wanted}&token=${encodeURIComponent(token.value)}` : wanted;
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/?${parameters}`;
 }
 

@@ -13,7 +13,9 @@ export type Link =
   | { state: "connecting" }
   | { state: "open" }
   /** Until `retryAt`; `reason` is what the listener said when it closed. */
-  | { state: "waiting"; retryAt: number; reason: string };
+  | { state: "waiting"; retryAt: number; reason: string }
+  /** It wants a token, or another one; trying again would change nothing. */
+  | { state: "refused"; reason: string };
 
 export interface Condition {
   key: Key;
@@ -46,6 +48,8 @@ export function conditions(model: Model, link: Link, now: number): Condition[] {
   if (link.state === "waiting") {
     tell("bad", "disconnected", { seconds: Math.max(0, Math.ceil((link.retryAt - now) / 1000)) });
     if (link.reason) tell("info", "disconnected_reason", { reason: link.reason });
+  } else if (link.state === "refused") {
+    tell("bad", "token_needed", { reason: link.reason });
   } else if (link.state === "connecting") {
     tell(model.epoch === null ? "info" : "bad", "connecting");
   } else {

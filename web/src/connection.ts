@@ -15,6 +15,8 @@ const QUIET_MS = 4000;
 const ANSWER_MS = 4000;
 const ASK_MS = 10_000;
 const LOOK_MS = 500;
+/** The listener wants a token. */
+const NOT_ALLOWED = 1008;
 
 /** What the listener answered instead of a result. */
 export class Refusal extends Error {
@@ -75,6 +77,12 @@ export class Connection {
     });
   }
 
+  /** With another address, such as with another token. */
+  again(): void {
+    this.leave();
+    this.retryNow();
+  }
+
   readonly retryNow = (): void => {
     if (this.socket !== null) return;
     clearTimeout(this.retryTimer);
@@ -91,7 +99,9 @@ export class Connection {
     };
     socket.onmessage = (message) => this.receive(String(message.data));
     socket.onclose = (event) => {
-      if (this.socket === socket) this.lost(event.reason);
+      if (this.socket !== socket) return;
+      if (event.code === NOT_ALLOWED) this.refused(event.reason);
+      else this.lost(event.reason);
     };
   }
 
@@ -145,6 +155,11 @@ export class Connection {
     this.retryMs = Math.min(2 * this.retryMs, LONGEST_RETRY_MS);
     this.retryTimer = window.setTimeout(() => this.connect(), delay);
     this.hearer.changed({ state: "waiting", retryAt: performance.now() + delay, reason });
+  }
+
+  private refused(reason: string): void {
+    this.leave();
+    this.hearer.changed({ state: "refused", reason });
   }
 
   private leave(): void {

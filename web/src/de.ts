@@ -45,6 +45,13 @@ export const de: Record<Key, string> = {
   relevelled: "Um {distance} mm nachgeregelt.",
   sensor_says: "Sensor, {channel}: {state}",
 
+  token_needed: "Der Listener verlangt ein Token: {reason}.",
+  token: "Token",
+  token_enter: "Verbinden",
+  token_forget: "Vergessen",
+  may_change: "darf ändern",
+  may_read: "nur lesen",
+
   position: "Position",
   velocity: "Geschwindigkeit",
   floor: "Haltestelle",
@@ -186,7 +193,7 @@ export const de: Record<Key, string> = {
   event_relevel: "Nachgeregelt",
   refusal_disconnected: "Keine Verbindung: Es wurde nichts geändert.",
   refusal_no_answer: "Der Listener antwortet nicht.",
-  refusal_not_allowed: "Nur der Prüfstandrechner selbst darf etwas ändern.",
+  refusal_not_allowed: "Nur der Prüfstandrechner selbst, oder wer ein Token dafür hat, darf etwas ändern.",
   refusal_no_such_ride: "Diese Fahrt gibt es nicht (mehr).",
   refusal_in_progress: "Nicht, solange die Fahrt läuft.",
   refusal_storing_failed: "Die Datenbank lässt sich gerade nicht lesen oder schreiben.",

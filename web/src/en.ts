@@ -45,6 +45,13 @@ export const en = {
   relevelled: "Re-levelled by {distance} mm.",
   sensor_says: "Sensor, {channel}: {state}",
 
+  token_needed: "The listener wants a token: {reason}.",
+  token: "Token",
+  token_enter: "Connect",
+  token_forget: "Forget it",
+  may_change: "may change",
+  may_read: "read only",
+
   // Live
   position: "Position",
   velocity: "Velocity",
@@ -191,7 +198,7 @@ export const en = {
   event_relevel: "Re-levelled",
   refusal_disconnected: "Not connected: nothing was changed.",
   refusal_no_answer: "The listener does not answer.",
-  refusal_not_allowed: "Only the bench computer itself may change something.",
+  refusal_not_allowed: "Only the bench computer itself, or who has a token for it, may change something.",
   refusal_no_such_ride: "There is no such ride (any more).",
   refusal_in_progress: "Not while the ride is in progress.",
   refusal_storing_failed: "The database cannot be read or written now.",

@@ -44,6 +44,7 @@ export interface Model {
   epoch: string | null;
   seq: number | null;
   version: string;
+  mayChange: boolean;
   parts: ReadonlySet<string>;
   resolutionMm: number;
   storing: string;
@@ -74,6 +75,7 @@ export function emptyModel(): Model {
     epoch: null,
     seq: null,
     version: "",
+    mayChange: true,
     parts: new Set(),
     resolutionMm: 1,
     storing: "ok",
@@ -153,6 +155,7 @@ function greet(model: Model, event: Envelope, at: number): void {
   model.epoch = hello.epoch;
   if (restarted || model.seq === null) model.seq = hello.seq;
   model.version = hello.version;
+  model.mayChange = hello.access !== "read";
   model.parts = new Set(hello.parts);
   model.resolutionMm = hello.resolution_mm;
   model.storing = hello.storing;

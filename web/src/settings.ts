@@ -46,13 +46,25 @@ export function chooseLanguage(chosen: Language): void {
   write("language", chosen);
 }
 
-function read<T extends string>(name: string, known: readonly T[], otherwise: T): T {
+/** What the listener wants of who may read or change something; "" is none. */
+export const token = signal(readAny("token"));
+
+export function chooseToken(given: string): void {
+  token.value = given;
+  write("token", given);
+}
+
+function readAny(name: string): string {
   try {
-    const kept = localStorage.getItem(`les02.${name}`);
-    return known.find((each) => each === kept) ?? otherwise;
+    return localStorage.getItem(`les02.${name}`) ?? "";
   } catch {
-    return otherwise; // a private window may have no storage
+    return ""; // a private window may have no storage
   }
+}
+
+function read<T extends string>(name: string, known: readonly T[], otherwise: T): T {
+  const kept = readAny(name);
+  return known.find((each) => each === kept) ?? otherwise;
 }
 
 function write(name: string, value: string): void {
