@@ -49,7 +49,7 @@ export function conditions(model: Model, link: Link, now: number): Condition[] {
     tell("bad", "disconnected", { seconds: Math.max(0, Math.ceil((link.retryAt - now) / 1000)) });
     if (link.reason) tell("info", "disconnected_reason", { reason: link.reason });
   } else if (link.state === "refused") {
-    tell("bad", "token_needed", { reason: link.reason });
+    tell("bad", link.reason.includes("not known") ? "token_unknown" : "token_needed");
   } else if (link.state === "connecting") {
     tell(model.epoch === null ? "info" : "bad", "connecting");
   } else {

@@ -45,7 +45,8 @@ export const de: Record<Key, string> = {
   relevelled: "Um {distance} mm nachgeregelt.",
   sensor_says: "Sensor, {channel}: {state}",
 
-  token_needed: "Der Listener verlangt ein Token: {reason}.",
+  token_needed: "Dieser Listener verlangt ein Token.",
+  token_unknown: "Der Listener kennt dieses Token nicht.",
   token: "Token",
   token_enter: "Verbinden",
   token_forget: "Vergessen",

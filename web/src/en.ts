@@ -45,7 +45,8 @@ export const en = {
   relevelled: "Re-levelled by {distance} mm.",
   sensor_says: "Sensor, {channel}: {state}",
 
-  token_needed: "The listener wants a token: {reason}.",
+  token_needed: "This listener asks for a token.",
+  token_unknown: "The listener does not know this token.",
   token: "Token",
   token_enter: "Connect",
   token_forget: "Forget it",

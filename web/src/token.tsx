@@ -38,7 +38,7 @@ export function Rights() {
   if (refused.value || bench.value.epoch === null || (bench.value.mayChange && !token.value)) return null;
   return (
     <details class="rights">
-      <summary>{bench.value.mayChange ? `🔓 ${t("may_change")}` : `🔒 ${t("may_read")}`}</summary>
+      <summary>{t(bench.value.mayChange ? "may_change" : "may_read")}</summary>
       <TokenForm />
     </details>
   );
