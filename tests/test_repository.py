@@ -90,6 +90,7 @@ FLOORS = [
         "page",
         "access",
         "origins",
+        "sessions",
     },
     {"hub", "socketcan", "can_reader", "diagnosis", "outbound", "fanout", "client", "database"},
     {"les02", "websocket_server", "debug_ws_client", "demo"},
@@ -106,6 +107,9 @@ OPEN_TO_WINGS = {
     "listener.commands",
     "listener.database",
     "listener.config",
+    "listener.access",
+    "listener.sessions",
+    "listener.rest",
 }
 
 
