@@ -1,6 +1,6 @@
 """How exactly rides begin and end: the table of docs/rides.md, from simulated rides whose truth is known.
 
-    .venv/bin/python benchmarks/edges.py [--rides N]
+.venv/bin/python benchmarks/edges.py [--rides N]
 """
 
 import argparse
@@ -42,7 +42,10 @@ def main() -> None:
     print("| rides | distance: max | rms | duration: max | rms | beginning: max | end: max |")
     print("|---" * 7 + "|")
     for name, kind in (("of the simulator's kind", of_the_simulator), ("of many kinds", of_many_kinds)):
-        for how, missing, jitter_s in (("", 0.0, 0.0), (", 5 % missing, times off by up to 1 ms", 0.05, 0.001)):
+        for how, missing, jitter_s in (
+            ("", 0.0, 0.0),
+            (", 5 % missing, times off by up to 1 ms", 0.05, 0.001),
+        ):
             errors = [measure(kind, seed, missing, jitter_s) for seed in range(count)]
             distance, begin, end = ([each[place] for each in errors] for place in range(3))
             duration = [last - first for first, last in zip(begin, end, strict=True)]

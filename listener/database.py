@@ -7,11 +7,17 @@
    itself when there is room again, or when whoever locked the file has gone.
 4. A file that is no database, or a broken one when something is to be written, is moved aside, and a new one
    takes its place. One that a newer version has written is left alone.
+5. A file that was deleted, or another put in its place while this runs: it is told, and what is there now is
+   used, as a new one is.
+6. Who has claimed the file is its only listener: another one that claims it is refused, each job as `in_use`,
+   until the first has ended. Who does not claim it (`lesrides`) works beside them.
 """
 
 import asyncio
 import contextlib
 import errno
+import fcntl
+import os
 import queue
 import sqlite3
 import threading
@@ -36,6 +42,8 @@ BUSY_S: Final = 5.0
 # Jobs that wait; more, and the disk is not keeping up.
 QUEUE_LIMIT: Final = 256
 _BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# These pass without the file being opened anew.
+_PASSING: Final = {"full", "locked"}
 _KINDS: Final = {
     sqlite3.SQLITE_FULL: "full",
     sqlite3.SQLITE_BUSY: "locked",
@@ -68,18 +76,26 @@ class Database:
         path: Path,
         *,
         migrations: Sequence[str] = MIGRATIONS,
-        moved_aside: Callable[[Path], None] = lambda _path: None,
+        replaced: Callable[[str, Path | None], None] = lambda _why, _aside: None,
         busy_s: float = BUSY_S,
     ) -> None:
-        """`moved_aside` is called on the loop's thread when a broken file was replaced, with its new name."""
+        """`replaced` is called on the loop's thread when another file is used from now on: why (`corrupt`, `gone`)
+        and, of a broken one, its new name."""
         self.path = path
         self._migrations = migrations
-        self._moved_aside = moved_aside
+        self._replaced = replaced
         self._busy_s = busy_s
         self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._claimed = False
+        self._lock: int | None = None
         self._jobs: queue.SimpleQueue[tuple[Job[Any], bool, Future[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def claim(self) -> None:
+        """For as long as this runs."""
+        self._claimed = True
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -124,9 +140,14 @@ class Database:
             except BaseException as exc:  # noqa: BLE001 - raised again where it is awaited
                 future.set_exception(exc)
         self._close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _attempt(self, job: Job[T], *, writes: bool) -> T:
         try:
+            self._take()
+            self._leave_what_is_gone()
             try:
                 return self._transact(job, writes=writes)
             except sqlite3.DatabaseError as exc:
@@ -136,7 +157,36 @@ class Database:
                 self._move_aside(exc)
                 return self._transact(job, writes=writes)
         except (sqlite3.Error, OSError) as exc:
-            raise StorageError(_kind(exc), f"{self.path}: {exc}") from exc
+            kind = _kind(exc)
+            if kind not in _PASSING:
+                self._close()  # what was wrong with the file when it was opened stays with the connection
+            raise StorageError(kind, f"{self.path}: {exc}") from exc
+
+    def _leave_what_is_gone(self) -> None:
+        """SQLite goes on writing into a file that has no name any more, and nobody would ever see it."""
+        if self._connection is None or self._identity == _identity(self.path):
+            return
+        self._close()
+        _log.error("database_gone", path=str(self.path))
+        self._tell("gone", None)
+
+    def _take(self) -> None:
+        """Before anything is opened, migrated or moved aside."""
+        if not self._claimed or self._lock is not None:
+            return
+        # A file of its own: the database may be moved aside. Whatever its name here, there is one of it.
+        path = f"{os.path.realpath(self.path)}.lock"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # Not for writing, so that one that another user has left behind does not matter.
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(lock)
+            if isinstance(exc, BlockingIOError):
+                raise StorageError("in_use", f"another listener keeps its rides in {self.path}") from None
+            raise
+        self._lock = lock
 
     def _transact(self, job: Job[T], *, writes: bool) -> T:
         connection = self._connection = self._connection or self._open()
@@ -164,6 +214,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
+        self._identity = _identity(self.path)
         return connection
 
     def _refuse_newer(self, connection: sqlite3.Connection) -> None:
@@ -204,9 +255,12 @@ class Database:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{ending}").replace(f"{aside}{ending}")
         _log.error("database_moved_aside", path=str(self.path), to=str(aside), reason=str(why))
+        self._tell("corrupt", aside)
+
+    def _tell(self, why: str, aside: Path | None) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                self._loop.call_soon_threadsafe(self._moved_aside, aside)
+                self._loop.call_soon_threadsafe(self._replaced, why, aside)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -224,6 +278,14 @@ def _statements(script: str) -> list[str]:
             statements.append(text)
             text = ""
     return statements
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _code(exc: BaseException) -> int:

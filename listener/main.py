@@ -27,7 +27,8 @@ from listener.demo import Demo, push_buttons
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
 from listener.page import Page
-from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
+from listener.ports import PortUnavailable
+from listener.websocket_server import Answer, WebSocketEventServer
 
 if TYPE_CHECKING:
     from listener.rides.wing import Recorder
@@ -83,11 +84,12 @@ class Daemon:
         config = self._loaded.config
         wings.enter_context(push_buttons(self.commands, self._demo))
         if config.rides.enabled:
-            from listener.database import Database, default_path
+            from listener.database import Database
             from listener.rides.wing import rides
 
-            path = Path(config.database.path) if config.database.path else default_path(os.environ)
-            database = Database(path, moved_aside=self._database_moved_aside)
+            path = database_path(self._loaded)
+            _log.info("rides_are_kept", path=str(path))
+            database = Database(path, replaced=self._database_replaced)
             database.start()
             wings.push_async_callback(database.stop, STOP_S)
             self._recorder = await wings.enter_async_context(
@@ -126,10 +128,11 @@ class Daemon:
             for part in parts:
                 part.cancel()
 
-    def _database_moved_aside(self, aside: Path) -> None:
-        details = {"kind": "corrupt", "moved_to": str(aside)}
+    def _database_replaced(self, why: str, aside: Path | None) -> None:
         source = self._loaded.config.les02.source
-        self.hub.publish(events.error(time.time(), "system", "database_moved_aside", details, source))
+        code = "database_gone" if aside is None else "database_moved_aside"
+        details = {"kind": why} if aside is None else {"kind": why, "moved_to": str(aside)}
+        self.hub.publish(events.error(time.time(), "system", code, details, source))
 
     @property
     def _bus_name(self) -> str:
@@ -206,6 +209,13 @@ def _labelled(family: str, label: str, counts: Mapping[str, int]) -> dict[str, f
     return {f'{family}{{{label}="{name}"}}': count for name, count in counts.items()}
 
 
+def database_path(loaded: config.Loaded) -> Path:
+    from listener.database import default_path  # SQLite is not needed without rides
+
+    path = loaded.config.database.path
+    return Path(path) if path else default_path(os.environ)
+
+
 def main(arguments: list[str] | None = None) -> int:
     # Started with `>&-` there is no such stream, and whoever writes to it would fail.
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
@@ -215,6 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
         loaded = config.load(vars(options), os.environ, Path.cwd())
         if options.check_config:
             sys.stdout.write(config.describe(loaded))
+            if loaded.config.rides.enabled:
+                sys.stdout.write(f"\n# rides are kept in {database_path(loaded)}\n")
             return 0
         logs.configure(loaded.config.logging)
     except config.ConfigError as exc:

@@ -41,7 +41,8 @@ What a file is, is told from its beginning:
   former two a decimal comma is fine. It begins and ends with a car that stands. Times that do not
   count from 1970 are counted to the moment when the file was written;
 - the JSON of `lesrides export`.
-A ride that is there already is not imported again. Exit status 1: there was no ride in a file."""
+A ride that is there already is not imported again; a whole one takes the place of an aborted part of it.
+Of a CSV at most 2000000 positions. Exit status 1: there was no ride in a file."""
 _COMPARE: Final = """\
 Without REFERENCE, the newest reference of the same direction and distance (5 %). Both rides begin at their
 first movement. Exit status 0: within the tolerances; 1: not; 2: trouble."""
@@ -225,12 +226,25 @@ def _date(text: str) -> datetime:
 
 
 def _since(text: str) -> float:
-    return _date(text).astimezone().timestamp()
+    return _timestamp(_date(text), text)
 
 
 def _until(text: str) -> float:
     """A day counts to its end."""
-    return (_date(text) + timedelta(days=len(text) <= len("2026-03-01"))).astimezone().timestamp()
+    date = _date(text)
+    if len(text) > len("2026-03-01"):
+        return _timestamp(date, text)
+    try:
+        return _timestamp(date + timedelta(days=1), text)
+    except OverflowError:  # the last of all days
+        return math.inf
+
+
+def _timestamp(date: datetime, text: str) -> float:
+    try:
+        return date.astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is too far from today") from None
 
 
 def _amount(text: str) -> float:
@@ -245,8 +259,8 @@ def _amount(text: str) -> float:
 
 def _positive(text: str) -> float:
     value = _amount(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and up to 1000")
+    if not 1e-6 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not in 0.000001 to 1000")
     return value
 
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from listener.rides import cli_tools, files, intake, sheet, store
+from listener.rides import cli_tools, exchange, files, intake, sheet, store
 from listener.rides.cli_tools import Complaint, Tools, find, find_finished, say_bytes
 from listener.rides.comparison import compare_rides, curve_of
 from listener.rides.curves import Curve, Tolerance, compare, curve, points
 from listener.rides.files import NotUnderstood, Point, Sample
-from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder
-from listener.rides.motion import INTERVAL_S, Motion, MotionEstimator, OneChannel
+from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder, motions
+from listener.rides.intake import TooMuch
+from listener.rides.motion import INTERVAL_S
 from listener.rides.recorder import limits_of
 from listener.rides.recovery import merged
 from listener.rides.report import rounded
@@ -59,23 +60,17 @@ def _pages(
 def show(tools: Tools, options: argparse.Namespace) -> int:
     with tools.reading() as connection:
         ride = find(connection, options.ride)
-        motions = list(_motions(_samples(connection, ride), ride.resolution_mm))
+        known = list(motions(_samples(connection, ride), ride.resolution_mm))
         told = store.events(connection, ride.number)
     tools.say(sheet.summary(ride))
     if lines := sheet.told(told, ride.start_ts):
         tools.say(["", *lines])
-    tools.say(["", *sheet.curves(ride, motions, tools.width, tools.glyphs)])
+    tools.say(["", *sheet.curves(ride, known, tools.width, tools.glyphs)])
     return 0
 
 
 def _samples(connection: sqlite3.Connection, ride: Ride) -> list[Sample]:
     return list(merged(store.samples(connection, ride.number), ride.start_ts))
-
-
-def _motions(samples: list[Sample], resolution_mm: float) -> Iterator[Motion]:
-    one_channel = OneChannel(MotionEstimator())
-    for channel, ts, raw in samples:
-        yield from one_channel.add(channel, ts, raw * resolution_mm)
 
 
 def export(tools: Tools, options: argparse.Namespace) -> int:
@@ -84,7 +79,7 @@ def export(tools: Tools, options: argparse.Namespace) -> int:
     with tools.reading() as connection:
         ride = find(connection, options.ride)
         if options.what == "json":
-            text = msgspec.json.encode(intake.exported(connection, ride)) + b"\n"
+            text = msgspec.json.encode(exchange.exported(connection, ride)) + b"\n"
         else:
             samples = _samples(connection, ride)
             told = store.events(connection, ride.number)
@@ -173,7 +168,10 @@ def _csv_curve(tools: Tools, path: Path) -> tuple[Curve, tuple[Phase, ...]]:
     if wrong := [each for each in read if isinstance(each, NotUnderstood)]:
         numbers = [each.line for each in wrong]
         cli_tools.remark(f"{path}: {files.not_understood(numbers, wrong[0].reason)}")
-    dense = list(files.dense(each for each in read if isinstance(each, Point)))
+    try:
+        dense = list(intake.bounded(files.dense(each for each in read if isinstance(each, Point))))
+    except TooMuch as exc:
+        raise Complaint(f"{path}: {exc}") from None
     if not dense:
         raise Complaint(f"{path}: no positions in it")
     resolution_mm = tools.config.les02.resolution_mm

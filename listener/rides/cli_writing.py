@@ -13,10 +13,10 @@ from typing import Final, cast
 
 import msgspec
 
-from listener.rides import files, intake, opening, sheet, store
+from listener.rides import exchange, files, intake, opening, sheet, store
 from listener.rides.cli_tools import Complaint, Progress, Tools, find_finished, remark
 from listener.rides.finder import RideFinder
-from listener.rides.intake import Collector, Found, Recording
+from listener.rides.intake import IMPORTED, Collector, Found, Recording, TooMuch
 from listener.rides.recorder import limits_of
 
 DONE: Final = 0
@@ -50,6 +50,7 @@ def import_files(tools: Tools, options: argparse.Namespace) -> int:
 def _import(tools: Tools, options: argparse.Namespace, path: Path, name: str, file: BufferedReader) -> int:
     progress = Progress(name, os.fstat(file.fileno()).st_size)
     kept: list[int] = []
+    replaced: list[int] = []
     known = 0
 
     def tell(done: int) -> None:
@@ -62,19 +63,24 @@ def _import(tools: Tools, options: argparse.Namespace, path: Path, name: str, fi
             if options.note is not None:
                 ride.note = options.note
             elif recording is not None:
-                ride.note = f"imported from {Path(name).name}"
+                ride.note = IMPORTED + Path(name).name
             # One by one: the daemon has to wait for none of them.
             with opening.writing(path) as connection:
-                number = intake.keep(connection, ride)
+                number, parts = intake.keep(connection, ride)
             if number is None:
                 known += 1
             else:
-                kept.append(number)
+                replaced += [part for part in parts if part not in kept]
+                kept = [each for each in kept if each not in parts] + [number]
+    except TooMuch as exc:
+        raise Complaint(str(exc)) from None
     finally:
         progress.clear()
     numbers = f" ({files.spans(kept)})" if kept else ""
     there = f", {known} of the rides in it {'were' if known > 1 else 'was'} there already" if known else ""
-    tools.say([f"{sheet.printable(name)}: {_count(len(kept), 'ride')} imported{numbers}{there}"])
+    parts_of_it = f", in place of {files.spans(replaced)}, only a part of it" if replaced else ""
+    imported = f"{_count(len(kept), 'ride')} imported{numbers}{parts_of_it}{there}"
+    tools.say([f"{sheet.printable(name)}: {imported}"])
     if recording is not None:
         _tell_trouble(recording, name)
     return DONE if kept or known else NOTHING
@@ -100,7 +106,7 @@ def _rides(
 
 def _one(file: BufferedReader) -> Iterator[Found]:
     try:
-        yield intake.from_json(file.read(JSON_BYTES_MAX))
+        yield exchange.from_json(file.read(JSON_BYTES_MAX))
     except (msgspec.DecodeError, RecursionError) as exc:
         raise Complaint(f"not a ride: {exc}") from None
 

@@ -13,10 +13,12 @@ from listener.database import Database, StorageError
 from listener.rides import store
 from listener.rides.comparison import compare_rides
 from listener.rides.curves import Tolerance
-from listener.rides.recorder import SPECIMEN, Recorder
-from listener.rides.store import Filter, NoSuchRide
+from listener.rides.recorder import Recorder
+from listener.rides.store import Filter, NoSuchRide, Ride, RideInProgress
+from listener.rides.writer import SPECIMEN
 
 T = TypeVar("T")
+Find = Callable[[sqlite3.Connection, str | int], Ride]
 Which = Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
@@ -25,7 +27,7 @@ Short = Annotated[str, msgspec.Meta(max_length=200)]
 class ListRides(msgspec.Struct, forbid_unknown_fields=True):
     filter: Filter = msgspec.field(default_factory=Filter)
     limit: Annotated[int, msgspec.Meta(ge=1, le=store.LIST_LIMIT)] = 50
-    before: int | None = None
+    before: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 class GetRide(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,19 +114,19 @@ class RideCommands:
         )
 
     async def set_reference(self, wanted: SetReference) -> dict[str, Any]:
-        return await self._annotate(wanted.ride, reference=wanted.reference)
+        return await self._annotate(wanted.ride, store.find_finished, reference=wanted.reference)
 
     async def annotate_ride(self, wanted: AnnotateRide) -> dict[str, Any]:
         given = {name: getattr(wanted, name) for name in ("note", "specimen", "starred")}
         return await self._annotate(
-            wanted.ride, **{name: value for name, value in given.items() if value is not msgspec.UNSET}
+            wanted.ride,
+            store.find,
+            **{name: value for name, value in given.items() if value is not msgspec.UNSET},
         )
 
     async def delete_ride(self, wanted: DeleteRide) -> dict[str, Any]:
         def job(connection: sqlite3.Connection) -> dict[str, Any]:
-            ride = store.find(connection, wanted.ride)
-            if ride.reason is None:
-                raise CommandError("in_progress", f"ride {ride.number} is in progress")
+            ride = store.find_finished(connection, wanted.ride)
             store.delete(connection, ride.number)
             return {"number": ride.number, "ride_id": ride.id}
 
@@ -136,9 +138,9 @@ class RideCommands:
         self._recorder.specimen = wanted.specimen
         return {"specimen": wanted.specimen}
 
-    async def _annotate(self, which: str | int, **values: Any) -> dict[str, Any]:
+    async def _annotate(self, which: str | int, find: Find, **values: Any) -> dict[str, Any]:
         def job(connection: sqlite3.Connection) -> dict[str, Any]:
-            ride = store.find(connection, which)
+            ride = find(connection, which)
             store.annotate(connection, ride.number, **values)
             return {"ride": msgspec.to_builtins(store.find(connection, ride.number))}
 
@@ -157,7 +159,11 @@ class RideCommands:
 def _told() -> Iterator[None]:
     try:
         yield
+    except RideInProgress as exc:
+        raise CommandError("in_progress", str(exc)) from None
     except NoSuchRide as exc:
         raise CommandError("no_such_ride", str(exc)) from None
     except StorageError as exc:
         raise CommandError("storing_failed", str(exc)) from None
+    except msgspec.DecodeError as exc:
+        raise CommandError("storing_failed", f"what is stored is damaged: {exc}") from None

@@ -22,9 +22,9 @@ def compare_rides(
     curves: bool = False,
 ) -> dict[str, Any]:
     """The newest reference of its direction and distance, if none is named."""
-    ride = store.find(connection, which)
-    other = suitable(connection, ride) if reference is None else store.find(connection, reference)
-    ours, theirs = curve_of(connection, ride), curve_of(connection, other)
+    ride = store.find_finished(connection, which)
+    other = suitable(connection, ride) if reference is None else store.find_finished(connection, reference)
+    ours, theirs = _known(connection, ride), _known(connection, other)
     phases = msgspec.convert(other.summary.get("phases", []), list[Phase])
     compared = compare(ours, theirs, phases, tolerance)
     answer = {
@@ -47,11 +47,19 @@ def suitable(connection: sqlite3.Connection, ride: Ride) -> Ride:
         connection, Filter(reference=True, direction=ride.direction), limit=store.LIST_LIMIT
     )
     for reference in references:
-        if reference.number != ride.number and same_class(
+        if reference.number == ride.number or reference.reason is None:
+            continue
+        if same_class(
             ride.direction, ride.distance_mm or 0.0, reference.direction, reference.distance_mm or 0.0
         ):
             return reference
     raise NoSuchRide(f"no reference goes {ride.direction} about as far as ride {ride.number}")
+
+
+def _known(connection: sqlite3.Connection, ride: Ride) -> Curve:
+    if not store.curve(connection, ride.number)["offsets_us"]:
+        raise NoSuchRide(f"there is no curve of ride {ride.number}")
+    return curve_of(connection, ride)
 
 
 def curve_of(connection: sqlite3.Connection, ride: Ride) -> Curve:

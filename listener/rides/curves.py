@@ -15,6 +15,8 @@ from listener.rides.summary import Phase
 
 # A ride belongs to the same class as a reference when their distances differ by no more than this share.
 SAME_DISTANCE = 0.05
+# What is later than that after the last motion, nobody knows.
+KNOWN_S = 5.0
 
 
 class Point(NamedTuple):
@@ -81,6 +83,7 @@ def curve(motions: Sequence[Point], begin_ts: float, end_ts: float, direction: i
     heights = [point.position_mm for point in motions]
     velocities = [point.velocity_mm_s for point in motions]
     start = _between(times, heights, begin_ts)
+    end_ts = min(end_ts, times[-1] + KNOWN_S)
     count = max(1, math.ceil((end_ts - begin_ts) / INTERVAL_S - 1e-6) + 1)
     moments = [min(begin_ts + number * INTERVAL_S, end_ts) for number in range(count)]
     return Curve(

@@ -1,7 +1,7 @@
 """What rides are written to and read from: candump logs, and CSV for spreadsheets.
 
 Pure. Lines in; samples, other frames of the sensor, and what was not understood out, in the order of the
-file. Lines are never an error: who reads decides what too many of them mean. JSON is in `intake`.
+file. Lines are never an error: who reads decides what too many of them mean. JSON is in `exchange`.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from listener.frames import CANFrame, Malformed, MessageType, decode, parse_position
-from listener.rides.motion import MotionEstimator, OneChannel
+from listener.rides.finder import motions
 
 MASTER: Final = "master"
 SLAVE: Final = "slave"
@@ -41,6 +41,7 @@ _REMOTE: Final = 2
 _FD: Final = 8
 _POSITION_ID: Final = {MASTER: 0x80, SLAVE: 0x81}
 _RAW_MAX: Final = 0xFFFFFF
+_OCTETS: Final = re.compile(r"[0-9A-Fa-f]{16}")
 # type of event -> the identifier of the master's frame
 _EVENT_ID: Final = {"status": 0x30, "error": 0x20, "system": 0x10}
 
@@ -129,8 +130,9 @@ def write_candump(
     """
     lines = [(round(ts * 1e6), *_position(channel, raw)) for channel, ts, raw in samples]
     if arrived_ts is not None and lines:
+        least_us, most_us = (lines[-1][0] + round(1e6 * added_s) for added_s in (STANDING_S, ARRIVED_S))
         until_us = round(1e6 * (arrived_ts + ARRIVED_S))
-        lines += list(_standing(lines, max(until_us, lines[-1][0] + round(1e6 * STANDING_S))))
+        lines += list(_standing(lines, min(max(until_us, least_us), most_us)))
     lines += [found for event in events if (found := _frame_of(event)) is not None]
     for us, identifier, data in sorted(lines):
         yield f"({us // 1_000_000}.{us % 1_000_000:06d}) {bus} {identifier:03X}#{data}\n"
@@ -157,9 +159,9 @@ def _frame_of(event: Mapping[str, Any]) -> tuple[int, int, str] | None:
     details = payload.get("details")
     raw = details.get("raw") if isinstance(details, dict) else payload.get("raw")
     channel, base = payload.get("channel"), _EVENT_ID.get(str(event.get("type")))
-    if base is None or channel not in _POSITION_ID or not isinstance(raw, str) or len(raw) != 16:
+    if base is None or channel not in (MASTER, SLAVE) or not _OCTETS.fullmatch(str(raw)):
         return None
-    return round(event["ts"] * 1e6), base + (channel == SLAVE), raw.upper()
+    return round(event["ts"] * 1e6), base + (channel == SLAVE), str(raw).upper()
 
 
 # CSV
@@ -173,11 +175,9 @@ def raw_rows(samples: Iterable[Sample], start_ts: float, resolution_mm: float) -
 def motion_rows(
     samples: Iterable[Sample], start_ts: float, resolution_mm: float
 ) -> Iterator[tuple[str, ...]]:
-    one_channel = OneChannel(MotionEstimator())
-    for channel, ts, raw in samples:
-        for motion in one_channel.add(channel, ts, raw * resolution_mm):
-            values = motion.position_mm, motion.velocity_mm_s, motion.acceleration_mm_s2
-            yield f"{motion.ts - start_ts:.4f}", *(f"{round(value, 2) + 0.0:.2f}" for value in values)
+    for motion in motions(samples, resolution_mm):
+        values = motion.position_mm, motion.velocity_mm_s, motion.acceleration_mm_s2
+        yield f"{motion.ts - start_ts:.4f}", *(f"{round(value, 2) + 0.0:.2f}" for value in values)
 
 
 def write_csv(

@@ -5,18 +5,18 @@ positions and those of a log take the same way, so a replayed ride is found as i
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import dropwhile
 from typing import Final
 
 from listener.rides import detector, edges, plausibility
 from listener.rides.detector import Began, Ended, Place, Relevelled, RideDetector
-from listener.rides.motion import Motion, MotionEstimator, OneChannel
-from listener.rides.plausibility import JUMP, Finding, Plausibility
+from listener.rides.motion import GAP_S, Motion, MotionEstimator, OneChannel
+from listener.rides.plausibility import JUMP, Finding, Plausibility, Verdict
 from listener.rides.summary import Summary, summarise
 
-# A movement is dated back by at most so much.
+# Positions and motions are known for so long; a movement may have begun before that.
 HISTORY_S: Final = 10.0
 SAMPLES_A_SECOND: Final = 250
 # Nobody rides so long; a lift that never rests must not fill the memory.
@@ -25,6 +25,8 @@ LONGEST_S: Final = 3600.0
 COMPLETED: Final = "completed"
 ABORTED: Final = "aborted"
 ERROR: Final = "error"
+CLOCK_STEP: Final = "clock_step"
+MASTER: Final = "master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +63,30 @@ class RideFinder:
         self._one_channel = OneChannel(MotionEstimator())
         self._detector = RideDetector(limits)
         self._checks = Plausibility(checks)
-        self._history: dict[str, deque[edges.Sample]] = {}
+        size = round(HISTORY_S * SAMPLES_A_SECOND)
+        self._history, self._left_out = (
+            {channel: deque[edges.Sample](maxlen=size) for channel in (MASTER, "slave")} for _ in range(2)
+        )
         self._motions: deque[Motion] = deque(maxlen=round(HISTORY_S * 50))
+        self._measured = MASTER  # where the last motion is from
         self._began: RideBegan | None = None
         self._ride: list[Motion] = []
 
     def position(self, channel: str, ts: float, raw: int) -> Iterator[Told]:
-        history = self._history.get(channel)
-        if history is None:
-            history = self._history[channel] = deque(maxlen=round(HISTORY_S * SAMPLES_A_SECOND))
-        history.append((ts, raw))
         position_mm = raw * self._resolution_mm
-        for finding in self._checks.position(channel, ts, position_mm):
-            yield finding
-            if finding.code == JUMP and not finding.well_again:
-                yield from self.interrupt(JUMP, ERROR)
+        if findings := self._checks.position(channel, ts, position_mm):
+            yield from findings
+        verdict = self._checks.verdict
+        if verdict is Verdict.LEFT_OUT:
+            self._left_out[channel].append((ts, raw))
+            return
+        if verdict is not Verdict.GOOD:
+            yield from self._begin_anew(verdict, channel, ts)
+            self._checks.position(channel, ts, position_mm)
+        self._history[channel].append((ts, raw))
         for motion in self._one_channel.add(channel, ts, position_mm):
             yield motion
+            self._measured = channel
             yield from self._checks.velocity(motion.ts, motion.velocity_mm_s)
             self._motions.append(motion)
             if self._began is not None:
@@ -94,14 +103,27 @@ class RideFinder:
         self._checks.restart()
         self._one_channel.restart()
         self._motions.clear()
-        self._history.clear()
+        for channel in self._history:
+            self._forget(channel)
 
     def since(self, ts: float) -> dict[str, list[edges.Sample]]:
-        """Of each channel what is still known, in the order of time."""
+        """Of each channel what is still known, in the order of time; also what was left out."""
         return {
-            channel: list(dropwhile(lambda sample: sample[0] < ts, history))
+            channel: sorted(sample for sample in (*history, *self._left_out[channel]) if sample[0] >= ts)
             for channel, history in self._history.items()
         }
+
+    def _begin_anew(self, verdict: Verdict, channel: str, ts: float) -> Iterator[Told]:
+        if verdict is Verdict.BACK_IN_TIME:
+            yield from self.interrupt(CLOCK_STEP)
+        elif channel in (MASTER, self._one_channel.wanted(ts)):
+            yield from self.interrupt(JUMP, ERROR)
+        else:
+            self._forget(channel)  # the ride is measured by the other one
+
+    def _forget(self, channel: str) -> None:
+        self._history[channel].clear()
+        self._left_out[channel].clear()
 
     def _tell(self, found: detector.Found, reason: str) -> Told:
         if isinstance(found, Began):
@@ -129,9 +151,8 @@ class RideFinder:
         end = found.at
         if found.cause is None and not found.turned:
             end = self._exact(edges.end(self._samples, found.rested_ts), end)
-        elif found.cause is not None and self._samples:
-            ts, raw = self._samples[-1]
-            end = Place(ts, raw * self._resolution_mm) if reason != ERROR else end
+        elif found.cause is not None:
+            end = self._exact(_before_gap(self._samples, end.ts), end)
         summary = summarise(
             self._ride, began.begin.ts, end.ts, began.begin.position_mm, end.position_mm, began.direction
         )
@@ -152,7 +173,7 @@ class RideFinder:
 
     @property
     def _samples(self) -> list[edges.Sample]:
-        return list(self._history.get(self._one_channel.channel, ()))
+        return list(self._history[self._measured])
 
     def _stood(self, until: float, about: Place) -> float:
         raw = edges.at_rest(self._samples, until)
@@ -160,3 +181,27 @@ class RideFinder:
 
     def _exact(self, sample: edges.Sample | None, about: Place) -> Place:
         return about if sample is None else Place(sample[0], sample[1] * self._resolution_mm)
+
+
+def _before_gap(samples: Iterable[edges.Sample], ts: float) -> edges.Sample | None:
+    """The last one that follows that moment without a gap."""
+    last = None
+    for sample in samples:
+        if sample[0] < ts:
+            continue
+        if sample[0] - (ts if last is None else last[0]) > GAP_S:
+            break
+        last = sample
+    return last
+
+
+def motions(samples: Iterable[tuple[str, float, int]], resolution_mm: float) -> Iterator[Motion]:
+    """What is derived from positions that have been kept, once more."""
+    checks, one_channel = Plausibility(), OneChannel(MotionEstimator())
+    for channel, ts, raw in samples:
+        checks.position(channel, ts, raw * resolution_mm)
+        if checks.verdict is Verdict.LEFT_OUT:
+            continue
+        if checks.verdict is not Verdict.GOOD:
+            one_channel.restart()
+        yield from one_channel.add(channel, ts, raw * resolution_mm)

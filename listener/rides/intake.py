@@ -1,12 +1,13 @@
-"""Rides from elsewhere: found in a recording as the daemon would have found them, or read from JSON.
+"""Rides from elsewhere: found in a recording as the daemon would have found them.
 
-What becomes of them is a `Found`; `keep` stores one in a transaction, unless it is there already.
+What becomes of them is a `Found`, as of those that `exchange` reads; `keep` stores one in a transaction,
+unless it is there already.
 """
 
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,24 +17,36 @@ from listener.frames import LOCKED, CANFrame, MessageType, parse_error, parse_st
 from listener.rides import files, store
 from listener.rides.detector import Relevelled
 from listener.rides.files import Frame, NotUnderstood, Sample
-from listener.rides.finder import RideBegan, RideEnded, RideFinder, Told
-from listener.rides.motion import Motion, MotionEstimator, OneChannel
+from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder, Told
+from listener.rides.motion import Motion
 from listener.rides.plausibility import Finding
 from listener.rides.recorder import PRE_ROLL_S
-from listener.rides.recovery import merged
 from listener.rides.report import report
 from listener.rides.store import Filter, Piece, Ride
-from listener.rides.summary import Extremes, Phase
 
 END_OF_FILE: Final = "end_of_file"
 # Two rides that begin so close to each other, in the same direction, are one.
 SAME_S: Final = 0.05
-FORMAT: Final = 1
+# Who has been silent for so long has nothing to say against the other one's being locked.
+SILENCE_S: Final = 1.0
 # Before this (1973) a time counts from anything but 1970.
 EPOCH_MIN_S: Final = 1e8
 # A CSV begins and ends with a car that stands.
 STANDING_S: Final = 3.0
 STANDING_STEP_S: Final = 0.004
+# Of a CSV, which is looked at as a whole: an hour of both channels.
+POSITIONS_MAX: Final = 2_000_000
+# What the note of such a ride begins with, unless it was given one.
+IMPORTED: Final = "imported from "
+
+
+class TooMuch(ValueError):  # noqa: N818 - what it is
+    """The text says of what."""
+
+
+class Kept(NamedTuple):
+    number: int | None  # None: there is such a ride already
+    replaced: tuple[int, ...] = ()  # what was there were only parts of it; they are gone
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -55,98 +68,6 @@ class Found(msgspec.Struct, kw_only=True):
     is_starred: bool = False
 
 
-_Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
-
-
-class _Stored(Ride, kw_only=True):
-    """A ride that may come from anywhere."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    start_ts: _Time
-    end_ts: _Time
-    distance_mm: float
-    direction: Annotated[str, msgspec.Meta(pattern="^(up|down)$")]
-    reason: Annotated[str, msgspec.Meta(pattern="^(completed|aborted|error)$")]
-    resolution_mm: Annotated[float, msgspec.Meta(gt=0, le=1000)]
-
-
-class _Known(msgspec.Struct):
-    """What is read of a summary; whatever else it holds is kept."""
-
-    phases: list[Phase] = []
-    max: Extremes | None = None
-    p95: Extremes | None = None
-    duration_s: float | None = None
-    full_speed_mm_s: float | None = None
-    creep_speed_mm_s: float | None = None
-    start_position_mm: float | None = None
-    stop_position_mm: float | None = None
-    stop_offset_mm: float | None = None
-    start_floor: int | None = None
-    stop_floor: int | None = None
-    relevels: int = 0
-
-
-class _Event(msgspec.Struct):
-    type: str
-    ts: float
-    payload: dict[str, Any]
-
-
-class Exported(msgspec.Struct, kw_only=True):
-    """The JSON of a ride: what the command `get_ride` answers, and which version of it this is."""
-
-    lesrides: int = FORMAT
-    ride: Ride
-    samples: dict[str, tuple[list[int], list[int]]]
-    curve: dict[str, list[float]] = {}  # derived from the samples; not read again
-    events: list[msgspec.Raw]
-
-
-class _Imported(Exported, kw_only=True):
-    lesrides: Annotated[int, msgspec.Meta(ge=1, le=FORMAT)]
-    ride: _Stored
-
-
-def exported(connection: sqlite3.Connection, ride: Ride) -> Exported:
-    told = [msgspec.Raw(msgspec.json.encode(event)) for event in store.events(connection, ride.number)]
-    return Exported(
-        ride=ride,
-        samples=store.columns(connection, ride.number),
-        curve=store.curve(connection, ride.number),
-        events=told,
-    )
-
-
-def from_json(text: bytes) -> Found:
-    """Raises msgspec.DecodeError, of which ValidationError is one."""
-    imported = msgspec.json.decode(text, type=_Imported)
-    for channel, (offsets_us, raw) in imported.samples.items():
-        if len(offsets_us) != len(raw) or channel not in (files.MASTER, files.SLAVE):
-            raise msgspec.ValidationError(f"the samples of {channel[:20]!r} do not fit together")
-    msgspec.convert(imported.ride.summary, _Known)
-    for event in imported.events:
-        msgspec.json.decode(event, type=_Event)
-    names = set(Found.__struct_fields__) - {"samples", "events", "motions"}
-    found = Found(
-        **{name: getattr(imported.ride, name) for name in names},
-        samples=imported.samples,
-        events=imported.events,
-    )
-    found.motions = tuple(_motions(found))
-    return found
-
-
-def _motions(ride: Found) -> Iterator[Motion]:
-    """What is derived from the samples, once more."""
-    samples = {channel: list(zip(*both, strict=True)) for channel, both in ride.samples.items()}
-    one_channel = OneChannel(MotionEstimator())
-    for channel, ts, raw in merged(samples, ride.start_ts):
-        for motion in one_channel.add(channel, ts, raw * ride.resolution_mm):
-            if motion.ts >= ride.start_ts:
-                yield motion
-
-
 class Collector:
     """Frames or positions in the order of time in, rides out; what is told of them as the daemon tells it."""
 
@@ -155,6 +76,7 @@ class Collector:
         self._resolution_mm = resolution_mm
         self._source = source
         self._locked: set[str] = set()
+        self._heard: dict[str, float] = {}
         self._ride: Found | None = None
         # The last one over; a re-level after it is counted with it, so it is given out late.
         self._over: Found | None = None
@@ -162,6 +84,7 @@ class Collector:
     def frame(self, frame: CANFrame) -> Iterator[Found]:
         if files.is_position(frame):
             self._locked.clear()
+            self._heard[frame.channel.label] = frame.timestamp
             yield from self.sample(*files.sample_of(frame))
             return
         event = self._event(frame)
@@ -169,7 +92,8 @@ class Collector:
             self._ride.events.append(msgspec.Raw(events.encode(event)))
         if event.type == "system" and event.payload["state"] == LOCKED:
             self._locked.add(frame.channel.label)
-            if len(self._locked) == 2:
+            speaking = [ts for channel, ts in self._heard.items() if channel not in self._locked]
+            if all(frame.timestamp - ts > SILENCE_S for ts in speaking):
                 yield from self._tell(self._finder.interrupt(LOCKED))
 
     def sample(self, channel: str, ts: float, raw: int) -> Iterator[Found]:
@@ -276,14 +200,16 @@ class Recording:
 
     def csv(self, lines: Iterable[str], file_ts: float, resolution_mm: float) -> Iterator[Found]:
         """Times that do not count from 1970 count to when the file was written."""
-        points = list(files.dense(self._points(lines)))
-        self.positions = len(points)
-        if not points:
-            return
-        begin_ts = file_ts - points[-1].ts if points[0].ts < EPOCH_MIN_S else 0.0
         samples = [
-            (point.channel, begin_ts + point.ts, round(point.position_mm / resolution_mm)) for point in points
+            (point.channel, point.ts, round(point.position_mm / resolution_mm))
+            for point in bounded(files.dense(self._points(lines)))
         ]
+        self.positions = len(samples)
+        if not samples:
+            return
+        begin_ts = file_ts - samples[-1][1] if samples[0][1] < EPOCH_MIN_S else 0.0
+        for number, (channel, ts, raw) in enumerate(samples):
+            samples[number] = (channel, begin_ts + ts, raw)
         first, last = samples[0][1], samples[-1][1]
         for sample in standing(samples):
             for found in self._collector.sample(*sample):
@@ -303,25 +229,40 @@ class Recording:
         self.not_understood.append(line.line)
 
 
+def bounded(points: Iterable[files.Point]) -> Iterator[files.Point]:
+    """Raises TooMuch rather than fill the memory."""
+    for number, point in enumerate(points):
+        if number == POSITIONS_MAX:
+            raise TooMuch(f"more than {POSITIONS_MAX} positions; cut it into several files")
+        yield point
+
+
 def standing(samples: list[Sample]) -> Iterator[Sample]:
     """Somebody has cut it where the car stood; without having stood it would have no beginning or end."""
     # At the master, if there is one: to change the channel in the middle costs half a second.
     channel = min(channel for channel, _, _ in samples)
-    own = [raw for each, _, raw in samples if each == channel]
+    first, last = (
+        next(raw for each, _, raw in ordered if each == channel) for ordered in (samples, reversed(samples))
+    )
     count = round(STANDING_S / STANDING_STEP_S)
     for number in range(count, 0, -1):
-        yield channel, samples[0][1] - number * STANDING_STEP_S, own[0]
+        yield channel, samples[0][1] - number * STANDING_STEP_S, first
     yield from samples
     for number in range(1, count + 1):
-        yield channel, samples[-1][1] + number * STANDING_STEP_S, own[-1]
+        yield channel, samples[-1][1] + number * STANDING_STEP_S, last
 
 
-def keep(connection: sqlite3.Connection, found: Found) -> int | None:
-    """Its number; None if there is such a ride already."""
+def keep(connection: sqlite3.Connection, found: Found) -> Kept:
     row = connection.execute("SELECT 1 FROM rides WHERE id = ?", (found.id,)).fetchone()
-    alike = Filter(direction=found.direction, since=found.start_ts - SAME_S, until=found.start_ts + SAME_S)
-    if row is not None or store.rides(connection, alike, limit=1)[1]:
-        return None
+    begun_then = Filter(
+        direction=found.direction, since=found.start_ts - SAME_S, until=found.start_ts + SAME_S
+    )
+    alike, _ = store.rides(connection, begun_then, limit=store.LIST_LIMIT)
+    if row is not None or not all(_is_part(ride, found) for ride in alike):
+        return Kept(None)
+    for part in alike:
+        _inherit(found, part)
+        store.delete(connection, part.number)
     number = store.begin(
         connection,
         found.id,
@@ -344,7 +285,20 @@ def keep(connection: sqlite3.Connection, found: Found) -> int | None:
     store.annotate(
         connection, number, note=found.note, reference=found.is_reference, starred=found.is_starred
     )
-    return number
+    return Kept(number, tuple(sorted(part.number for part in alike)))
+
+
+def _is_part(ride: Ride, found: Found) -> bool:
+    return found.reason == COMPLETED and ride.reason not in (None, COMPLETED)
+
+
+def _inherit(found: Found, part: Ride) -> None:
+    """What somebody has said of a part holds for the whole."""
+    found.specimen = found.specimen or part.specimen
+    if part.note and not part.note.startswith(IMPORTED):
+        found.note = f"{part.note}, {found.note}" if found.note else part.note
+    found.is_reference = found.is_reference or part.is_reference
+    found.is_starred = found.is_starred or part.is_starred
 
 
 def _note(ride: Found, channel: str, ts: float, raw: int) -> None:

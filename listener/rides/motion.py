@@ -118,10 +118,13 @@ class OneChannel:
     def restart(self) -> None:
         self._estimator.restart()
 
+    def wanted(self, ts: float) -> str:
+        return "master" if abs(ts - self._master_ts) <= self._gap_s else "slave"
+
     def add(self, channel: str, ts: float, position_mm: float) -> Iterator[Motion]:
         if channel == "master":
             self._master_ts = ts
-        wanted = "master" if 0 <= ts - self._master_ts <= self._gap_s else "slave"
+        wanted = self.wanted(ts)
         if wanted != self.channel:
             self.channel = wanted
             self._estimator.restart()

@@ -11,10 +11,10 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import quote
 
-from listener.database import BUSY_S, FILE_NAME, Database, default_path
+from listener.database import BUSY_S, FILE_NAME, Database, StorageError, default_path
 from listener.schema import MIGRATIONS
 
 # What systemd makes of StateDirectory= in the service's unit.
@@ -88,8 +88,15 @@ def prepare(path: Path, *, make: bool = False) -> None:
         asyncio.run(_migrate(path))
 
 
+class _LeftAlone(Database):
+    """Rule 3: the daemon moves a broken file aside, and tells it to everybody."""
+
+    def _move_aside(self, why: sqlite3.DatabaseError) -> NoReturn:
+        raise StorageError("corrupt", f"{self.path}: {why}") from why
+
+
 async def _migrate(path: Path) -> None:
-    database = Database(path)
+    database = _LeftAlone(path)
     database.start()
     try:
         await database.write(lambda _connection: None)

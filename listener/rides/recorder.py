@@ -1,18 +1,12 @@
-"""Listens to the positions, tells what it finds in them, and keeps every ride.
+"""Listens to the positions, tells what it finds in them, and hands every ride to the `Writer`, once a second.
 
-1. Twice in the hub's order: `annotate` before the clients are sent anything (a position of a ride carries its
-   `ride_id`), `follow` after it. What takes time happens in `follow`, for ten positions at once.
-2. A ride is written about once a second, by one task; what could not be written waits and is tried again.
-   Every write may be repeated, also into a new file.
-3. While the disk fails, everything else goes on: told once as an `error`, and when it is over as a `status`.
+Twice in the hub's order: `annotate` before the clients are sent anything (a position of a ride carries its
+`ride_id`), `follow` after it. What takes time happens in `follow`, for ten positions at once.
 """
 
-import asyncio
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any, Final
 
@@ -21,7 +15,7 @@ import structlog
 
 from listener import events
 from listener.config import RidesConfig
-from listener.database import Database, StorageError
+from listener.database import Database
 from listener.events import EventEnvelope
 from listener.hub import Hub
 from listener.rides import detector, plausibility, store
@@ -32,36 +26,22 @@ from listener.rides.motion import Motion
 from listener.rides.plausibility import Finding
 from listener.rides.recovery import close_unfinished
 from listener.rides.report import report
+from listener.rides.store import PIECE_S, Piece
+from listener.rides.writer import SPECIMEN, End, Kept, Known, Writer
 
 _log = structlog.get_logger(__name__)
 
 # Positions looked at in one go, 20 ms of them: the way of a frame stays short, and its caches warm.
 BATCH: Final = 10
 PRE_ROLL_S: Final = 1.0
-PIECE_S: Final = 1.0
-RETRY_S: Final = 1.0
 LOAD_S: Final = 6.0
 # A ride that was ordered has begun by then.
 EXPECTED_S: Final = 10.0
 NOTHING_EXPECTED: Final = (0.0, 0.0)
-# What waits for a disk that fails: ten minutes of a ride. Beyond, the oldest pieces are lost, and counted.
-WAITING_MAX: Final = 600
-SPECIMEN: Final = "specimen"
-# States of the sensor after which nothing is known of a ride.
-INTERRUPTS: Final = frozenset({"bus_lost", "no_data", "locked", "clock_step"})
-
-Write = Callable[[Connection], Any]
-
-
-@dataclass(slots=True)
-class _Ride:
-    id: str
-    start_ts: float
-    direction: str
-    specimen: str
-    piece: store.Piece = field(default_factory=store.Piece)
-    pieces: int = 0
-    written_at: float = 0.0
+# States after which nothing is known of a ride; of a channel, and of both.
+MUTE: Final = frozenset({"no_data", "locked"})
+LOST: Final = frozenset({"bus_lost", "clock_step"})
+CHANNELS: Final = frozenset({"master", "slave"})
 
 
 class Recorder:
@@ -82,22 +62,33 @@ class Recorder:
         self._resolution_mm = resolution_mm
         self._source = source
         self._clock = clock
-        self._wall = wall
         self._finder = RideFinder(resolution_mm, *limits_of(config))
         self._pending: list[tuple[str, float, int]] = []
-        self._ride: _Ride | None = None
-        self._waiting: deque[Write] = deque()
-        self._wake = asyncio.Event()
-        self._failing: str | None = None
-        self._last_id = ""
+        self._mute: frozenset[str] = frozenset()
+        self._ride: Kept | None = None
+        self._last: Kept | None = None
+        self._piece = Piece()
+        self._handed_on = 0.0
         self._expected = NOTHING_EXPECTED
-        self.floors = Floors()
+        self._counts = {"rides": 0, "relevels": 0}
+        self._writer = Writer(
+            hub, database, config, source=source, load=self._read, known=self._known, wall=wall
+        )
+        self.floors: Floors | None = None  # not known yet
         self.specimen = ""
-        self.counts = {"rides": 0, "relevels": 0, "pieces_lost": 0}
 
     @property
     def storing(self) -> str:
-        return self._failing or "ok"
+        return self._writer.storing
+
+    @property
+    def waiting(self) -> int:
+        """Rides of which something is not on the disk yet."""
+        return len(self._writer.waiting)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {**self._counts, **self._writer.counts}
 
     @property
     def ride(self) -> dict[str, Any] | None:
@@ -108,30 +99,33 @@ class Recorder:
         return {"ride_id": ride.id, "start_ts": ride.start_ts, "direction": ride.direction}
 
     async def load(self) -> None:
-        """What earlier runs have left: rides without an end, floors, the specimen."""
+        """What earlier runs have left; if the disk does not tell it now, it will later."""
+        await self._writer.load(LOAD_S)
+
+    async def run(self) -> None:
+        """Writes what waits, for ever."""
+        await self._writer.run()
+
+    async def finish(self) -> None:
+        await self._writer.finish()
+
+    async def _read(self) -> None:
+        """Rides without an end, floors, the specimen."""
         limits, checks = limits_of(self._config)
 
-        def close(connection: Connection) -> list[EventEnvelope]:
-            return close_unfinished(connection, limits, checks)
+        def read(connection: Connection) -> tuple[list[EventEnvelope], list[Floor], str]:
+            closed = close_unfinished(connection, limits, checks)
+            return closed, store.floors(connection), store.setting(connection, SPECIMEN)
 
-        def read(connection: Connection) -> tuple[list[Floor], str]:
-            return store.floors(connection), store.setting(connection, SPECIMEN)
+        closed, floors, self.specimen = await self._database.write(read)
+        self.floors = Floors(floors)
+        for ride in self._writer.waiting:  # begun when it was not known
+            ride.specimen = ride.specimen or self.specimen
+        for end in closed:
+            self._hub.publish(end)
 
-        try:
-            async with asyncio.timeout(LOAD_S):
-                closed = await self._database.write(close)
-                floors, self.specimen = await self._database.read(read)
-        except TimeoutError:
-            self._fail(StorageError("slow", "the disk does not answer"))
-        except StorageError as exc:
-            self._fail(exc)
-        else:
-            self.floors = Floors(floors)
-            for end in closed:
-                _log.warning("ride_closed", ride_id=end.payload["ride_id"], reason="the listener had no end")
-                self._hub.publish(end)
-            return
-        self._enqueue(close)  # before any ride of this run
+    def _known(self) -> Known:
+        return Known(list(self.floors or ()), self.specimen)
 
     # In the hub's order
 
@@ -148,10 +142,25 @@ class Recorder:
             if len(self._pending) >= BATCH:
                 self._catch_up()
         elif kind != "motion_sample":
-            if kind == "status" and event.payload.get("state") in INTERRUPTS and self._is_whole(event):
-                self.interrupt(event.payload["state"])
-            if self._ride is not None:
-                self._ride.piece.events.append(msgspec.Raw(events.encode(event)))
+            if kind == "status" and (cause := self._silenced(event.payload)):
+                self.interrupt(cause)
+            ride = self._ride
+            if ride is not None and event.payload.get("ride_id", ride.id) == ride.id:
+                self._piece.events.append(msgspec.Raw(events.encode(event)))
+
+    def _silenced(self, status: dict[str, Any]) -> str | None:
+        """By what; while one channel speaks, the ride goes on."""
+        channel, state = str(status.get("channel")), str(status.get("state"))
+        if state in LOST:
+            return state
+        channels = CHANNELS if channel == "system" else CHANNELS & {channel}
+        if state == "receiving":
+            self._mute -= channels
+        elif state in MUTE:
+            self._mute |= channels
+            if self._mute == CHANNELS:
+                return state
+        return None
 
     def expect(self, distance_mm: float) -> None:
         """The next ride is known before it begins; below 0 is down."""
@@ -161,11 +170,6 @@ class Recorder:
         self._catch_up()
         self._tell_all(self._finder.interrupt(cause))
 
-    @staticmethod
-    def _is_whole(event: EventEnvelope) -> bool:
-        """Both channels; while one of them speaks, the ride goes on."""
-        return event.payload.get("channel") == "system"
-
     def _catch_up(self) -> None:
         pending, self._pending = self._pending, []
         for channel, ts, raw in pending:
@@ -174,12 +178,11 @@ class Recorder:
             if ride is not None and ride is self._ride:
                 self._note(ride, channel, ts, raw)
         ride = self._ride
-        if ride is not None and self._clock() - ride.written_at >= PIECE_S:
-            self._write_piece(ride)
+        if ride is not None and self._clock() - self._handed_on >= PIECE_S:
+            self._hand_on(ride)
 
-    @staticmethod
-    def _note(ride: _Ride, channel: str, ts: float, raw: int) -> None:
-        offsets_us, positions = ride.piece.samples.setdefault(channel, ([], []))
+    def _note(self, ride: Kept, channel: str, ts: float, raw: int) -> None:
+        offsets_us, positions = self._piece.samples.setdefault(channel, ([], []))
         offsets_us.append(round((ts - ride.start_ts) * 1e6))
         positions.append(raw)
 
@@ -208,11 +211,17 @@ class Recorder:
 
     def _begin(self, began: RideBegan) -> None:
         direction = "up" if began.direction > 0 else "down"
-        ride = self._ride = _Ride(str(uuid.uuid4()), began.begin.ts, direction, self.specimen)
+        ride = self._ride = Kept(
+            id=str(uuid.uuid4()),
+            source=self._source,
+            start_ts=began.begin.ts,
+            direction=direction,
+            resolution_mm=self._resolution_mm,
+            specimen=self.specimen,
+        )
         for channel, samples in self._finder.since(ride.start_ts - PRE_ROLL_S).items():
             for ts, raw in samples:
                 self._note(ride, channel, ts, raw)
-        self._write_piece(ride)
         _log.info("ride_start", ride_id=ride.id, direction=direction)
         (expected_mm, until), self._expected = self._expected, NOTHING_EXPECTED
         is_it = expected_mm * began.direction > 0 and self._clock() < until
@@ -223,14 +232,15 @@ class Recorder:
         if ride.specimen:
             start.payload["specimen"] = ride.specimen
         start.payload["start_position_mm"] = round(began.begin.position_mm, 1)
-        self._hub.publish(start)
+        self._hub.publish(start)  # `follow` puts it into the first piece
+        self._hand_on(ride)
 
     def _end(self, ended: RideEnded) -> None:
         ride = self._ride
         assert ride is not None
         summary = report(ended, self.floors)
         end = events.ride_end(ended.end.ts, ride.id, ended.reason, summary, self._source)
-        self.counts["rides"] += 1
+        self._counts["rides"] += 1
         _log.info(
             "ride_end",
             ride_id=ride.id,
@@ -239,29 +249,12 @@ class Recorder:
             duration_s=summary["duration_s"],
         )
         self._hub.publish(end)  # `follow` puts it into the last piece
-        self._ride = None
-        self._last_id = ride.id
-        self._write_piece(ride)
-        floors = list(self.floors)
-
-        def finish(connection: Connection) -> None:
-            store.finish(
-                connection,
-                self._row(connection, ride),
-                end_ts=ended.end.ts,
-                distance_mm=summary["distance_mm"],
-                reason=ended.reason,
-                summary=summary,
-                motions=ended.motions,
-            )
-            store.keep_floors(connection, floors)
-            config = self._config
-            store.retain(connection, most=config.keep_rides, most_bytes=config.keep_megabytes * 1_000_000)
-
-        self._enqueue(finish)
+        self._ride, self._last = None, ride
+        ride.end = End(ended.end.ts, ended.reason, summary, ended.motions)
+        self._hand_on(ride)
 
     def _relevel(self, relevelled: Relevelled) -> None:
-        self.counts["relevels"] += 1
+        self._counts["relevels"] += 1
         moved = relevelled.end.position_mm - relevelled.begin.position_mm
         self._hub.publish(
             events.relevel(
@@ -272,9 +265,9 @@ class Recorder:
                 self._source,
             )
         )
-
-        last_id = self._last_id
-        self._enqueue(lambda connection: store.count_relevel(connection, last_id))
+        if self._last is not None:
+            self._last.relevels += 1
+            self._writer.want(self._last)
 
     def _complain(self, finding: Finding) -> None:
         if finding.well_again:
@@ -286,70 +279,11 @@ class Recorder:
             event = events.error(finding.ts, finding.channel, finding.code, finding.details, self._source)
         self._hub.publish(event)
 
-    # To the disk
-
-    def _write_piece(self, ride: _Ride) -> None:
-        piece, ride.piece = ride.piece, store.Piece()
-        number = ride.pieces
-        ride.pieces += 1
-        ride.written_at = self._clock()
-        self._enqueue(lambda connection: store.append(connection, self._row(connection, ride), number, piece))
-
-    def _row(self, connection: Connection, ride: _Ride) -> int:
-        return store.begin(
-            connection,
-            ride.id,
-            source=self._source,
-            start_ts=ride.start_ts,
-            direction=ride.direction,
-            resolution_mm=self._resolution_mm,
-            specimen=ride.specimen,
-        )
-
-    def _enqueue(self, write: Write) -> None:
-        if len(self._waiting) >= WAITING_MAX:
-            self._waiting.popleft()
-            self.counts["pieces_lost"] += 1
-        self._waiting.append(write)
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Writes what waits, for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                if not await self._write_first():
-                    await asyncio.sleep(RETRY_S)
-
-    async def finish(self) -> None:
-        """What waits goes to the disk, if that can still be."""
-        while self._waiting and await self._write_first():
-            pass
-
-    async def _write_first(self) -> bool:
-        write = self._waiting[0]
-        try:
-            await self._database.write(write)
-        except StorageError as exc:
-            self._fail(exc)
-            return False
-        if self._waiting and self._waiting[0] is write:  # unless it was one too many meanwhile
-            self._waiting.popleft()
-        if self._failing is not None:
-            _log.info("storing_again", path=str(self._database.path))
-            more = {"after": self._failing, "pieces_lost": self.counts["pieces_lost"]}
-            self._failing = None
-            self._hub.publish(events.status(self._wall(), "system", "storing_again", self._source, **more))
-        return True
-
-    def _fail(self, exc: StorageError) -> None:
-        if self._failing == exc.kind:
-            return
-        self._failing = exc.kind
-        _log.error("storing_failed", kind=exc.kind, reason=str(exc))
-        details = {"kind": exc.kind, "reason": str(exc)}
-        self._hub.publish(events.error(self._wall(), "system", "storing_failed", details, self._source))
+    def _hand_on(self, ride: Kept) -> None:
+        ride.pieces.append(self._piece)
+        self._piece = Piece()
+        self._handed_on = self._clock()
+        self._writer.want(ride)
 
 
 def limits_of(config: RidesConfig) -> tuple[detector.Limits, plausibility.Limits]:

@@ -16,7 +16,8 @@ def report(ended: RideEnded, floors: Floors | None) -> dict[str, Any]:
         summary["stop_floor"] = stop.number
         summary["stop_offset_mm"] = None if stop.new else round(stop.offset_mm, 1)
     # After it: a floor that is learnt below it changes its number.
-    start = None if floors is None else floors.find(ended.summary.start_position_mm)
+    # Where a partial ride was first seen it did not stand.
+    start = None if floors is None or ended.partial else floors.find(ended.summary.start_position_mm)
     summary["start_floor"] = None if start is None else start.number
     return summary | {
         "cause": ended.cause,

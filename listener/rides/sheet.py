@@ -98,11 +98,12 @@ def summary(ride: Ride) -> list[str]:
         ("stop offset", _with_unit(known.get("stop_offset_mm"), "mm", 1), "from the floor as it was known"),
         ("re-levels", str(known.get("relevels") or ""), "after it"),
         ("stops", str(known.get("stops") or ""), "between floors"),
+        ("missing", _with_unit(known.get("incomplete_s") or None, "s", 1), "of its positions"),
     ]
     lines += [f"  {name:<13}{value:<12}{more}".rstrip() for name, value, more in values if value]
     lines += [f"  {text}" for name, text in _ODDITIES.items() if known.get(name)]
-    if "max" in known:
-        lines += ["", *_extremes(known["max"], known.get("p95", {}))]
+    if known.get("max"):
+        lines += ["", *_extremes(known["max"], known.get("p95") or {})]
     if known.get("phases"):
         lines += ["", *_phases(known["phases"])]
     return lines

@@ -2,6 +2,9 @@
 
 A ride in progress is a row without a reason, and pieces of about a second. Its end makes of the pieces
 one JSON array per channel. Whoever finds it without an end later closes it as `aborted`.
+
+1. Every write may be repeated, and does nothing then.
+2. What cannot be read of a ride is left out, and the summary says that something is missing (`incomplete_s`).
 """
 
 import sqlite3
@@ -18,8 +21,8 @@ Samples = dict[str, list[tuple[int, int]]]
 
 _encode = msgspec.json.Encoder().encode
 LIST_LIMIT: Final = 500
-# What is added to a ride after all of its pieces.
-LAST_PIECE: Final = 2**31
+# A piece of which nothing can be read counts for so long.
+PIECE_S: Final = 1.0
 _ROW: Final = (
     "number, id, source, start_ts, end_ts, direction, distance_mm, reason, summary, resolution_mm,"
     " specimen, note, is_reference, is_starred, size"
@@ -30,11 +33,20 @@ class NoSuchRide(LookupError):  # noqa: N818 - what there is none of
     """The text names it."""
 
 
-class Piece(msgspec.Struct):
+class RideInProgress(NoSuchRide):
+    """There is one, but not yet for this."""
+
+
+# channel -> microseconds after the start, raw
+Columns = dict[str, tuple[list[int], list[int]]]
+
+
+class Piece(msgspec.Struct, omit_defaults=True):
     """What has come since the last one."""
 
-    samples: dict[str, tuple[list[int], list[int]]] = {}
+    samples: Columns = {}
     events: list[msgspec.Raw] = []
+    missing_s: float = 0.0  # so long, because its samples had to be given up
 
 
 class Ride(msgspec.Struct, kw_only=True):
@@ -92,6 +104,16 @@ def begin(
     return int(row[0])
 
 
+def progress(connection: sqlite3.Connection, number: int) -> tuple[int, bool]:
+    """How many pieces of it are there, and whether its end is."""
+    query = (
+        "SELECT (SELECT coalesce(max(number) + 1, 0) FROM pieces WHERE ride = ?1), reason IS NOT NULL"
+        " FROM rides WHERE number = ?1"
+    )
+    pieces, is_over = connection.execute(query, (number,)).fetchone()
+    return pieces, bool(is_over)
+
+
 def append(connection: sqlite3.Connection, number: int, piece_number: int, piece: Piece) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO pieces (ride, number, body) VALUES (?, ?, ?)",
@@ -108,8 +130,15 @@ def finish(
     reason: str,
     summary: dict[str, Any],
     motions: Sequence[Motion] = (),
-) -> None:
-    samples, events = _joined(connection, number)
+    more: Sequence[msgspec.Raw] = (),
+) -> float:
+    """With `more` events after those of its pieces. Says for how many seconds its samples are missing."""
+    if progress(connection, number)[1]:
+        return 0.0
+    samples, events, missing_s = _joined(connection, number)
+    if missing_s:
+        summary = summary | {"incomplete_s": missing_s}
+    events += more
     size = 0
     for channel, (offsets_us, raw) in samples.items():
         texts = _encode(offsets_us).decode(), _encode(raw).decode()
@@ -123,6 +152,7 @@ def finish(
         (end_ts, distance_mm, reason, _encode(summary).decode(), text, size + len(text), number),
     )
     connection.execute("DELETE FROM pieces WHERE ride = ?", (number,))
+    return missing_s
 
 
 def _keep_curve(connection: sqlite3.Connection, number: int, motions: Sequence[Motion]) -> int:
@@ -142,16 +172,12 @@ def unfinished(connection: sqlite3.Connection) -> list[int]:
     return [number for (number,) in connection.execute("SELECT number FROM rides WHERE reason IS NULL")]
 
 
-def count_relevel(connection: sqlite3.Connection, ride_id: str) -> None:
+def set_relevels(connection: sqlite3.Connection, ride_id: str, count: int) -> None:
+    """How many came after it until now."""
     connection.execute(
-        "UPDATE rides SET summary = json_set(summary, '$.relevels', json_extract(summary, '$.relevels') + 1)"
-        " WHERE id = ?",
-        (ride_id,),
+        "UPDATE rides SET summary = json_set(summary, '$.relevels', ?) WHERE id = ? AND json_valid(summary)",
+        (count, ride_id),
     )
-
-
-def update_summary(connection: sqlite3.Connection, number: int, summary: dict[str, Any]) -> None:
-    connection.execute("UPDATE rides SET summary = ? WHERE number = ?", (_encode(summary).decode(), number))
 
 
 def rides(
@@ -179,7 +205,7 @@ def find(connection: sqlite3.Connection, which: str | int) -> Ride:
     if text.isdecimal() and len(text) < 10:
         rows = connection.execute(f"SELECT {_ROW} FROM rides WHERE number = ?", (text,)).fetchall()  # noqa: S608
     # A number that was mistyped must not find a ride whose id happens to begin with it.
-    if not rows and (not text.isdecimal() or len(text) >= 8):
+    if text and not rows and (not text.isdecimal() or len(text) >= 8):
         query = f"SELECT {_ROW} FROM rides WHERE id >= ? AND id < ? LIMIT 2"  # noqa: S608
         rows = connection.execute(query, begin_of_id).fetchall()
     if len(rows) != 1:
@@ -187,8 +213,14 @@ def find(connection: sqlite3.Connection, which: str | int) -> Ride:
     return _ride(rows[0])
 
 
-def columns(connection: sqlite3.Connection, number: int) -> dict[str, tuple[list[int], list[int]]]:
-    """Of each channel the microseconds after the start, and the raw positions."""
+def find_finished(connection: sqlite3.Connection, which: str | int) -> Ride:
+    ride = find(connection, which)
+    if ride.reason is None:
+        raise RideInProgress(f"ride {ride.number} is in progress")
+    return ride
+
+
+def columns(connection: sqlite3.Connection, number: int) -> Columns:
     stored = connection.execute("SELECT channel, offsets_us, raw FROM samples WHERE ride = ?", (number,))
     found = {channel: (_ints(offsets_us), _ints(raw)) for channel, offsets_us, raw in stored}
     return found or _joined(connection, number)[0]
@@ -265,6 +297,11 @@ def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
 
+def keep_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Unless it has been set."""
+    connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, value))
+
+
 def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     clauses = {
         "direction": "direction = ?",
@@ -289,29 +326,54 @@ def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
 def _ride(row: Sequence[Any]) -> Ride:
     names = Ride.__struct_fields__
     values = dict(zip(names, row, strict=True))
-    values["summary"] = msgspec.json.decode(values["summary"])
+    values["summary"] = _object(values["summary"])
     values["is_reference"] = bool(values["is_reference"])
     values["is_starred"] = bool(values["is_starred"])
     return Ride(**values)
 
 
-def _joined(
-    connection: sqlite3.Connection, number: int
-) -> tuple[dict[str, tuple[list[int], list[int]]], list[msgspec.Raw]]:
-    columns: dict[str, tuple[list[int], list[int]]] = {}
+def _object(text: str) -> dict[str, Any]:
+    """One that is damaged must not hide all the others in a list."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _joined(connection: sqlite3.Connection, number: int) -> tuple[Columns, list[msgspec.Raw], float]:
+    """What its pieces hold; and for how many seconds there is nothing."""
+    columns: Columns = {}
     told: list[msgspec.Raw] = []
+    missing_s = 0.0
     for piece in _pieces(connection, number):
         for channel, (offsets_us, raw) in piece.samples.items():
             joined = columns.setdefault(channel, ([], []))
             joined[0].extend(offsets_us)
             joined[1].extend(raw)
         told += piece.events
-    return columns, told
+        missing_s += piece.missing_s
+    return columns, told, round(missing_s, 3)
 
 
 def _pieces(connection: sqlite3.Connection, number: int) -> Iterator[Piece]:
-    for (body,) in connection.execute("SELECT body FROM pieces WHERE ride = ? ORDER BY number", (number,)):
-        yield msgspec.json.decode(body, type=Piece)
+    # As a blob: damaged text need not even be UTF-8.
+    query = "SELECT number, CAST(body AS BLOB) FROM pieces WHERE ride = ? ORDER BY number"
+    expected = 0
+    for piece_number, body in connection.execute(query, (number,)):
+        if piece_number > expected:
+            yield Piece(missing_s=(piece_number - expected) * PIECE_S)
+        yield _piece(body)
+        expected = piece_number + 1
+
+
+def _piece(body: bytes) -> Piece:
+    unread = Piece(missing_s=PIECE_S)
+    try:
+        piece = msgspec.json.decode(body, type=Piece)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return unread
+    fits = all(len(offsets_us) == len(raw) for offsets_us, raw in piece.samples.values())
+    return piece if fits else unread
 
 
 def _ints(text: str) -> list[int]:

@@ -21,6 +21,8 @@ CREEP_S = 0.3
 CREEP_BAND = 0.15
 # Below so much of the creep speed the car is about to stop.
 STOPPING = 0.8
+# The car gets faster, or slower, when it does so by this share of the most.
+GAIN_SHARE = 0.1
 # No creep without a speed worth the name; below it is the end of the stop.
 CREEP_LEAST_MM_S = 10.0
 
@@ -171,10 +173,16 @@ def _position(
 def _extremes(speeds: list[float], gains: list[float], jerks: list[float], share: float) -> Extremes:
     return Extremes(
         _percentile(sorted(speeds), share),
-        _percentile(sorted(gain for gain in gains if gain > 0), share),
-        _percentile(sorted(-gain for gain in gains if gain < 0), share),
+        _percentile(_worth_the_name(gains), share),
+        _percentile(_worth_the_name([-gain for gain in gains]), share),
         _percentile(jerks, share),
     )
+
+
+def _worth_the_name(gains: list[float]) -> list[float]:
+    """At full speed the car gets faster and slower all of the time, by what the millimetres of the sensor make."""
+    most = max(gains, default=0.0)
+    return sorted(gain for gain in gains if gain > 0 and gain >= GAIN_SHARE * most)
 
 
 def _percentile(ascending: list[float], share: float) -> float:

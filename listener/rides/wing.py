@@ -1,4 +1,7 @@
-"""The door: while it is open rides are found, and kept by `Recorder.run`, which is to be run meanwhile."""
+"""The door: while it is open rides are found, and kept by `Recorder.run`, which is to be run meanwhile.
+
+The file is this listener's alone: rides without an end that another one finds in it are not over.
+"""
 
 import asyncio
 import contextlib
@@ -32,6 +35,7 @@ async def rides(
     source: str,
 ) -> AsyncIterator[Recorder]:
     recorder = Recorder(hub, database, config, resolution_mm=resolution_mm, source=source)
+    database.claim()
     await recorder.load()
     leave = hub.subscribe(recorder.annotate, first=True), hub.subscribe(recorder.follow)
     try:
@@ -45,8 +49,8 @@ async def rides(
 
 
 async def _finish(recorder: Recorder) -> None:
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WRITE_S):
             await recorder.finish()
-    except TimeoutError:
-        _log.error("ride_not_written", waited_s=LAST_WRITE_S)
+    if recorder.waiting:
+        _log.error("rides_not_written", rides=recorder.waiting, storing=recorder.storing)

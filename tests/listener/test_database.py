@@ -143,14 +143,16 @@ async def test_a_file_that_is_no_database_is_moved_aside_and_a_new_one_takes_its
 ) -> None:
     path = tmp_path / "les02.db"
     path.write_bytes(content)
-    told: list[Path] = []
-    db = Database(path, moved_aside=told.append)
+    told: list[tuple[str, Path | None]] = []
+    db = Database(path, replaced=lambda why, aside: told.append((why, aside)))
     db.start()
     with capture_logs() as logs:
         await db.write(put("a", "1"))
     assert await db.read(get("a")) == "1"
     await asyncio.sleep(0)
-    (aside,) = told
+    ((why, aside),) = told
+    assert why == "corrupt"
+    assert aside is not None
     assert aside.read_bytes() == content
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["database_moved_aside"]
     await db.stop(5.0)
@@ -168,8 +170,8 @@ async def test_a_file_that_breaks_while_it_is_in_use_is_moved_aside_when_somethi
     broken = bytearray(path.read_bytes())
     broken[4096:] = os.urandom(len(broken) - 4096)  # all but the first page
     path.write_bytes(broken)
-    told: list[Path] = []
-    db = Database(path, moved_aside=told.append)
+    told: list[tuple[str, Path | None]] = []
+    db = Database(path, replaced=lambda why, aside: told.append((why, aside)))
     db.start()
     with pytest.raises(StorageError) as caught:
         await db.read(get("7"))
@@ -220,6 +222,82 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     await db.stop(5.0)
 
 
+async def test_who_claims_the_file_has_it_alone_until_it_ends(db: Database) -> None:
+    db.claim()
+    await db.write(put("a", "1"))
+    second = Database(db.path)
+    second.claim()
+    second.start()
+    for job in (second.read, second.write):
+        with pytest.raises(StorageError) as caught:
+            await job(get("a"))
+        assert caught.value.kind == "in_use"
+    await db.stop(5.0)
+    assert await second.read(get("a")) == "1"
+    await second.stop(5.0)
+
+
+async def test_who_does_not_claim_the_file_works_beside_who_does(db: Database) -> None:
+    db.claim()
+    await db.write(put("a", "1"))
+    beside = Database(db.path)
+    beside.start()
+    await beside.write(put("b", "2"))
+    await beside.stop(5.0)
+    assert await db.read(get("b")) == "2"
+
+
+async def test_who_is_refused_has_touched_nothing(db: Database) -> None:
+    """Not even a file that looks broken, or old."""
+    db.claim()
+    await db.write(put("a", "1"))
+    db.path.write_bytes(b"this is no database")
+    second = Database(db.path)
+    second.claim()
+    second.start()
+    with pytest.raises(StorageError) as caught:
+        await second.write(put("b", "2"))
+    assert caught.value.kind == "in_use"
+    await second.stop(5.0)
+    assert db.path.read_bytes() == b"this is no database"
+
+
+async def test_a_file_has_one_claim_under_all_its_names_and_keeps_it_when_it_is_moved_aside(
+    tmp_path: Path, db: Database
+) -> None:
+    db.path.parent.mkdir()
+    db.path.write_bytes(b"this is no database" * 100)
+    (tmp_path / "link.db").symlink_to(db.path)
+    db.claim()
+    with capture_logs():
+        await db.write(put("a", "1"))
+    second = Database(tmp_path / "link.db")
+    second.claim()
+    second.start()
+    with pytest.raises(StorageError) as caught:
+        await second.read(get("a"))
+    assert caught.value.kind == "in_use"
+    await second.stop(5.0)
+
+
+async def test_a_claim_that_another_user_has_left_behind_does_not_matter(db: Database) -> None:
+    db.path.parent.mkdir()
+    os.close(os.open(f"{db.path}.lock", os.O_CREAT | os.O_RDONLY, 0o444))
+    db.claim()
+    await db.write(put("a", "1"))
+
+
+async def test_a_claim_in_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    db = Database(tmp_path / "file" / "les02.db")
+    db.claim()
+    db.start()
+    with pytest.raises(StorageError) as caught:
+        await db.write(put("a", "1"))
+    assert caught.value.kind == "cannot_open"
+    await db.stop(5.0)
+
+
 @pytest.mark.parametrize(
     ("environ", "path"),
     [
@@ -242,3 +320,42 @@ async def test_a_disk_that_hangs_does_not_hold_the_exit(db: Database) -> None:
     assert [line["event"] for line in logs] == ["database_does_not_end"]
     free.set()
     await hanging
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["deleted", "another in its place"])
+async def test_a_file_that_goes_away_is_told_and_what_is_there_now_is_used(
+    tmp_path: Path, another: bool
+) -> None:
+    path = tmp_path / "les02.db"
+    if another:
+        other = Database(tmp_path / "other.db")
+        other.start()
+        await other.write(put("a", "another"))
+        await other.stop(5.0)
+    told: list[tuple[str, Path | None]] = []
+    db = Database(path, replaced=lambda why, aside: told.append((why, aside)))
+    db.start()
+    await db.write(put("a", "1"))
+    for file in tmp_path.glob("les02.db*"):
+        file.unlink()
+    if another:
+        (tmp_path / "other.db").rename(path)
+    with capture_logs() as logs:
+        assert await db.read(get("a")) == ("another" if another else None)
+        await db.write(put("b", "2"))
+    await db.stop(5.0)
+    assert told == [("gone", None)]
+    assert [line["event"] for line in logs] == ["database_gone"]
+    with sqlite3.connect(path) as connection:
+        assert get("b")(connection) == "2"
+    connection.close()
+
+
+async def test_a_file_that_may_be_written_again_is(db: Database) -> None:
+    await db.write(put("a", "1"))
+    await db.read(lambda connection: connection.execute("PRAGMA query_only = ON"))
+    with pytest.raises(StorageError) as failed:
+        await db.write(put("a", "2"))
+    assert failed.value.kind == "read_only"
+    await db.write(put("a", "3"))
+    assert await db.read(get("a")) == "3"

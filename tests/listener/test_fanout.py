@@ -13,7 +13,8 @@ from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, TextMe
 from wsproto.events import Request as WsRequest
 
 from listener import events, fanout, outbound
-from listener.websocket_server import INBOUND_BURST, WebSocketEventServer
+from listener.inbound import INBOUND_BURST
+from listener.websocket_server import WebSocketEventServer
 from tests.listener.serving import (
     PATIENCE_S,
     Start,

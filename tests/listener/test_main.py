@@ -194,6 +194,7 @@ def test_a_signal_ends_it_with_0_and_the_start_is_told_in_order(
     text = capsys.readouterr().err
     assert plain(text) == []
     assert [record["event"] for record in records(text) if record["event"] != "receiving"] == [
+        "rides_are_kept",
         "websocket_server_starting",
         "websocket_server_started",
         "waiting_for_clients",

@@ -24,7 +24,8 @@ from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.hub import Hub
 from listener.outbound import Client, text_frame
-from listener.websocket_server import CLOSE_S, Page, PortUnavailable, WebSocketEventServer
+from listener.ports import PortUnavailable
+from listener.websocket_server import CLOSE_S, Page, WebSocketEventServer
 from tests.listener.serving import PATIENCE_S, Start, client_of, receive, sample, servers, until
 
 HELLO = events.hello(1.0, {"version": "test"})

@@ -4,12 +4,13 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from listener.rides.finder import RideFinder, Told
+from listener.rides.finder import RideBegan, RideEnded, RideFinder, Told
 from listener.rides.motion import Motion
 from mock.profile import Profile
 
 TS = 1_700_000_000.0
 PERIOD_S = 0.004
+BOTH = ("master", "slave")
 # channel, time, raw position
 Sample = tuple[str, float, int]
 
@@ -64,3 +65,14 @@ def found(finder: RideFinder, samples: Iterable[Sample]) -> list[Told]:
         for told in finder.position(channel, ts, raw)
         if not isinstance(told, Motion)
     ]
+
+
+def ride_of(told: Iterable[Told]) -> tuple[RideBegan, RideEnded]:
+    began, ended = (each for each in told if isinstance(each, RideBegan | RideEnded))
+    assert isinstance(began, RideBegan)
+    assert isinstance(ended, RideEnded)
+    return began, ended
+
+
+def kinds(told: Iterable[Told]) -> list[str]:
+    return [type(each).__name__ for each in told]

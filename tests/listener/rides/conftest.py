@@ -1,17 +1,30 @@
-"""What the tests of `lesrides` stand on: a terminal of their own, and a database with four rides."""
+"""What the tests of the wing stand on; those of `lesrides` on a terminal of their own, and four rides."""
 
 import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from listener.rides import opening
+from tests.listener.rides.recording import Bench
 from tests.listener.rides.terminal import Typed, record
+
+
+@pytest.fixture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    with capture_logs() as captured:
+        yield captured
+
+
+@pytest.fixture
+def bench(tmp_path: Path, logs: object) -> Bench:
+    return Bench(tmp_path / "les02.db")
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,12 @@ class Bench:
         self.hub = Hub()
         self.told: list[EventEnvelope] = []
         self.hub.subscribe(self.told.append)
-        self.database = Disk(path, busy_s=0.05, moved_aside=self._moved_aside)
+        self.database = Disk(path, busy_s=0.05, replaced=self._replaced)
         self.config = config or RidesConfig()
 
-    def _moved_aside(self, aside: Path) -> None:
-        self.hub.publish(events.error(TS, "system", "database_moved_aside", {"moved_to": str(aside)}))
+    def _replaced(self, why: str, aside: Path | None) -> None:
+        code = "database_gone" if aside is None else "database_moved_aside"
+        self.hub.publish(events.error(TS, "system", code, {"kind": why, "moved_to": str(aside)}))
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Recorder]:
@@ -76,7 +77,7 @@ class Bench:
 
     def troubles(self) -> list[tuple[str, str]]:
         """What was told of the disk: what, and of which kind."""
-        codes = "storing_failed", "storing_again", "database_moved_aside"
+        codes = "storing_failed", "storing_again", "database_moved_aside", "database_gone"
         payloads = [event.payload for event in self.of("error", "status")]
         told = [
             (p.get("code") or p["state"], p.get("after") or p.get("details", {}).get("kind", ""))

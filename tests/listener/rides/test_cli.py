@@ -93,7 +93,7 @@ def test_rides_are_imported_and_deleted_while_the_daemon_records(
                     lesrides("--database", "live.db", "reference", "last")
                 if number % 500 == 0:
                     await asyncio.sleep(0.002)
-            while recorder._waiting:  # noqa: ASYNC110 - nobody tells
+            while recorder.waiting:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
             assert len(lesrides.json("--database", "live.db", "list")["rides"]) == 5
             lesrides("--database", "live.db", "delete", "last", "--yes")
@@ -115,6 +115,8 @@ def test_rides_are_imported_and_deleted_while_the_daemon_records(
         "show 1 2",
         "list --limit many",
         "list --since yesterday",
+        "list --since 0001-01-01T00:00+14:00",
+        "list --until 9999-12-31T23:59-14:00",
         "list --min-distance -5",
         "list --min-distance nan",
         "list --min-distance far",
@@ -123,6 +125,7 @@ def test_rides_are_imported_and_deleted_while_the_daemon_records(
         "compare 1 2 --csv x",
         "import",
         "import x --resolution 0",
+        "import x --resolution 1e-300",
     ],
 )
 def test_what_was_mistyped_is_one_line_and_status_2(lesrides: Typed, words: str) -> None:

@@ -40,6 +40,8 @@ def test_rides_are_listed_the_newest_first(lesrides: Typed) -> None:
         ("--until 2023-11-14T23:13:30", [1]),
         ("--until 2023-11-14", [4, 3, 2, 1]),
         ("--until 2023-11-13", []),
+        ("--until 9999-12-31", [4, 3, 2, 1]),
+        ("--since 9999-12-31", []),
         ("--since 2023-11-15", []),
         ("--reason aborted", []),
         ("--starred", []),
@@ -112,7 +114,7 @@ def test_a_ride_in_progress_is_shown_as_far_as_it_is_known(lesrides: Typed, tmp_
         async with daemon(path) as (hub, recorder):
             for channel, ts, raw in LIFT.samples(7.0, channels=BOTH):
                 hub.publish(events.position_sample(ts, channel, raw))
-            while recorder._waiting:  # noqa: ASYNC110 - nobody tells
+            while recorder.waiting:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
             flags = ("--database", str(path))
             shown = [lesrides(*flags, *words) for words in (["show"], ["list"], ["export", "1", "--csv"])]

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from listener.config import Les02Config
 from listener.les02 import LES02
 from listener.raw_frame import RawFrame
-from listener.rides import opening
+from listener.rides import intake, opening
 from listener.rides.cli import main
 from mock.replay import replay_slots
 from tests.listener.rides.bench import TS
@@ -64,6 +64,40 @@ def test_what_is_exported_is_found_again_as_the_same_ride(lesrides: Typed, what:
         for ours, theirs in zip(after["summary"]["phases"], before["summary"]["phases"], strict=True):
             assert ours["name"] == theirs["name"]
             assert ours["duration_s"] == pytest.approx(theirs["duration_s"], abs=0.05)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_whole_ride_takes_the_place_of_a_part_of_it_and_that_is_told(
+    lesrides: Typed, tmp_path: Path
+) -> None:
+    lines = lesrides("export", "1", "--log")
+    (tmp_path / "half.log").write_text("\n".join(lines[:2500]))
+    (tmp_path / "whole.log").write_text("\n".join(lines))
+    (tmp_path / "both.log").write_text("\n".join([*lines[:2500], *lines]))
+    flags = ("--database", "other.db")
+    assert lesrides(*flags, "import", "half.log") == ["half.log: 1 ride imported (1)"]
+    assert [ride["reason"] for ride in lesrides.json(*flags, "list")["rides"]] == ["aborted"]
+    assert lesrides(*flags, "import", "whole.log", "half.log") == [
+        "whole.log: 1 ride imported (2), in place of 1, only a part of it",
+        "half.log: 0 rides imported, 1 of the rides in it was there already",
+    ]
+    (ride,) = lesrides.json(*flags, "list")["rides"]
+    assert (ride["number"], ride["reason"], ride["note"]) == (2, "completed", "imported from whole.log")
+    # In one file it is nobody's business.
+    lesrides(*flags, "delete", "2", "--yes")
+    assert lesrides(*flags, "import", "both.log") == ["both.log: 1 ride imported (4)"]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_csv_that_would_fill_the_memory_is_refused_in_one_line(
+    lesrides: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesrides("export", "1", "--csv", "--raw", "-o", "ride.csv")
+    monkeypatch.setattr(intake, "POSITIONS_MAX", 5000)
+    complaint = "ride.csv: more than 5000 positions; cut it into several files"
+    assert lesrides.complaint("--database", "other.db", "import", "ride.csv") == complaint
+    assert lesrides.complaint("compare", "1", "--csv", "ride.csv") == complaint
+    assert lesrides.json("--database", "other.db", "list")["rides"] == []
 
 
 @pytest.mark.usefixtures("database")
@@ -203,7 +237,10 @@ def test_a_ride_is_annotated(lesrides: Typed) -> None:
 def test_rides_are_deleted_together_or_not_at_all(lesrides: Typed) -> None:
     assert "77" in lesrides.complaint("delete", "--yes", "1", "77")
     assert lesrides("delete", "--yes", "1", "last", "1") == ["2 rides deleted"]
-    assert [ride["number"] for ride in lesrides.json("list")["rides"]] == [3, 2]
+    lesrides("delete", "--yes", "2")
+    assert lesrides.complaint("delete", "--yes", "") == "there is no ride with ''"
+    assert lesrides.complaint("export", "", "--json") == "there is no ride with ''"
+    assert [ride["number"] for ride in lesrides.json("list")["rides"]] == [3]
 
 
 class Keyboard:

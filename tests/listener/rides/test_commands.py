@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from listener.commands import Commands
 from listener.config import RidesConfig, WebsocketConfig
 from listener.database import Database
 from listener.hub import Hub
+from listener.rides import store
 from listener.rides.recorder import Recorder
 from listener.rides.wing import rides
 from listener.websocket_server import WebSocketEventServer
@@ -31,6 +33,8 @@ OVER_S = DOWN_S + DOWN.duration_s + 3.0
 class Bench:
     recorder: Recorder
     client: ClientConnection
+    database: Database
+    publish: Callable[[events.EventEnvelope], None]
     server: WebSocketEventServer
 
     async def ask(self, command: str, **parameters: Any) -> dict[str, Any]:
@@ -50,6 +54,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """With two rides kept, up and down again."""
     bench = Bench()
     hub, commands, database = Hub(), Commands(), Database(tmp_path / "les02.db")
+    bench.database, bench.publish = database, hub.publish
     config = WebsocketConfig(host="127.0.0.1", port=0)
     bench.server = WebSocketEventServer(config, lambda: events.hello(1.0, {}), {}, commands)
     hub.subscribe(bench.server.broadcast)
@@ -63,7 +68,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         stack.callback(asyncio.create_task(bench.recorder.run()).cancel)
         for channel, ts, raw in LIFT.samples(OVER_S, channels=("master", "slave")):
             hub.publish(events.position_sample(ts, channel, raw))
-        await until(lambda: not bench.recorder._waiting)
+        await until(lambda: not bench.recorder.waiting)
         bench.client = await stack.enter_async_context(
             client_of(bench.server, "?types=result,error", max_size=None)
         )
@@ -113,6 +118,41 @@ async def test_a_ride_is_compared_with_the_reference_of_its_direction(bench: Ben
     assert (other["passed"], other["reasons"][0]) == (False, "the reference goes the other way")
 
 
+async def test_a_ride_in_progress_is_not_compared_nor_made_a_reference_nor_deleted(bench: Bench) -> None:
+    for channel, ts, raw in Lift([(OVER_S + 3.0, UP)]).samples(OVER_S + 6.0, since_s=OVER_S):
+        bench.publish(events.position_sample(ts, channel, raw))
+    await until(lambda: not bench.recorder.waiting)
+    for command, parameters in (
+        ("compare_ride", {"ride": 3, "reference": 1}),
+        ("compare_ride", {"ride": 1, "reference": 3}),
+        ("set_reference", {"ride": 3}),
+        ("delete_ride", {"ride": 3}),
+    ):
+        told = await bench.ask(command, **parameters)
+        assert (told["code"], told["details"]["reason"]) == ("in_progress", "ride 3 is in progress")
+    assert (await bench.ask("annotate_ride", ride=3, note="now"))["ride"]["note"] == "now"
+
+
+async def test_a_ride_without_a_curve_is_not_compared(bench: Bench) -> None:
+    def job(connection: sqlite3.Connection) -> None:
+        more = {"source": "les02", "resolution_mm": 1.0, "specimen": ""}
+        number = store.begin(connection, "x", start_ts=1.0, direction="up", **more)  # type: ignore[arg-type]
+        store.finish(connection, number, end_ts=2.0, distance_mm=3000.0, reason="aborted", summary={})
+
+    await bench.database.write(job)
+    told = await bench.ask("compare_ride", ride=3, reference=1)
+    assert (told["code"], told["details"]["reason"]) == ("no_such_ride", "there is no curve of ride 3")
+
+
+async def test_what_is_stored_and_damaged_is_told_to_who_asks_for_it(bench: Bench) -> None:
+    await bench.database.write(
+        lambda c: c.execute("UPDATE curves SET position_mm = '[1,' WHERE ride = 1").rowcount
+    )
+    told = await bench.ask("get_ride", ride=1)
+    assert told["code"] == "storing_failed"
+    assert "damaged" in told["details"]["reason"]
+
+
 async def test_a_ride_is_annotated_starred_and_deleted(bench: Bench) -> None:
     ride = (await bench.ask("annotate_ride", ride=1, note="screw 2 a quarter turn out", starred=True))["ride"]
     assert (ride["note"], ride["is_starred"], ride["specimen"]) == ("screw 2 a quarter turn out", True, "")
@@ -137,6 +177,9 @@ async def test_a_specimen_is_for_the_rides_to_come(bench: Bench) -> None:
         ("list_rides", {"limit": 100_000}, "`int` <= 500"),
         ("list_rides", {"filter": {"direktion": "up"}}, "unknown field `direktion`"),
         ("get_ride", {"payload": 7}, "Expected `object`"),
+        ("list_rides", {"before": 2**63}, "`int` <= 9223372036854775807"),
+        ("list_rides", {"before": 10**30}, "`int` <= 9223372036854775807"),
+        ("list_rides", {"before": -1}, "`int` >= 0"),
     ],
 )
 async def test_a_wrong_parameter_is_named(
@@ -162,8 +205,9 @@ async def test_what_changes_something_is_taken_from_this_computer_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("listener.websocket_server._is_here", lambda _connection: False)
-    assert (await bench.ask("delete_ride", ride=1))["code"] == "not_allowed"
-    assert (await bench.ask("list_rides"))["total"] == 2
+    async with client_of(bench.server, "?types=result,error") as bench.client:
+        assert (await bench.ask("delete_ride", ride=1))["code"] == "not_allowed"
+        assert (await bench.ask("list_rides"))["total"] == 2
 
 
 async def test_a_defect_of_a_command_is_told_and_the_session_goes_on(
@@ -181,3 +225,19 @@ async def test_the_wing_takes_its_commands_back(tmp_path: Path) -> None:
         assert "list_rides" in list(commands)
     assert list(commands) == []
     await database.stop(5.0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"command:list_rides","filter":{"since":1e400},"id":"x"}',
+        b'{"type":"command:get_ride","ride":"\xed\xa0\x80","id":"x"}',
+        '{"type":"command:list_rides","more":%s1%s,"id":"x"}' % ("[" * 20_000, "]" * 20_000),  # noqa: UP031
+    ],
+    ids=["number", "surrogate", "nested"],
+)
+async def test_what_cannot_be_read_is_told_as_such(bench: Bench, message: str | bytes) -> None:
+    assert (await receive(bench.client))["type"] == "hello"
+    await bench.client.send(message)
+    assert (await receive(bench.client))["payload"]["code"] == "bad_message"
+    assert (await bench.ask("list_rides"))["total"] == 2

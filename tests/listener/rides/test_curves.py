@@ -1,6 +1,6 @@
 import pytest
 
-from listener.rides.curves import Curve, Tolerance, compare, curve, points, same_class
+from listener.rides.curves import KNOWN_S, Curve, Point, Tolerance, compare, curve, points, same_class
 from listener.rides.summary import Phase
 from mock.profile import Profile, hydraulic
 from tests.listener.rides.bench import TS, Lift
@@ -39,7 +39,13 @@ def test_a_slower_ride_deviates_and_is_told_where_and_why() -> None:
     slower = hydraulic(3000.0, speed_mm_s=500.0)
     compared = compare(curve_of(slower), curve_of(RIDE), [], TOLERANCE)
     assert not compared.passed
-    assert compared.velocity.max == pytest.approx(-130.0, abs=40.0) or compared.velocity.max > 100
+    # It is slower all the way, and still at full speed when the other one is about to stop.
+    lost = [slower.velocity_mm_s(n / 50) - RIDE.velocity_mm_s(n / 50) for n in range(600)]
+    assert compared.velocity.max == pytest.approx(max(lost), abs=10.0)
+    assert compared.velocity.at_s == pytest.approx(lost.index(max(lost)) / 50, abs=0.1)
+    behind = [slower.position_mm(n / 50) - RIDE.position_mm(n / 50) for n in range(600)]
+    assert compared.position.max == pytest.approx(min(behind), abs=2.0)
+    assert compared.position.at_s == pytest.approx(behind.index(min(behind)) / 50, abs=0.1)
     assert compared.duration_s == pytest.approx(slower.duration_s - RIDE.duration_s, abs=0.05)
     assert compared.distance_mm == pytest.approx(0.0, abs=1.0)
     assert [reason.split(" ")[0] for reason in compared.reasons] == ["position", "velocity"]
@@ -66,6 +72,14 @@ def test_a_reference_with_few_points_as_from_a_csv_will_do() -> None:
     sparse = curve(points(table), TS + 3.0, TS + 3.0 + RIDE.duration_s, 1)
     compared = compare(curve_of(RIDE), sparse, [], TOLERANCE)
     assert abs(compared.position.max) < 10.0
+
+
+def test_a_curve_is_as_long_as_something_is_known() -> None:
+    """Whatever the end of the ride is said to be."""
+    known = [Point(TS + n * 0.02, 10_000.0 + n, 50.0) for n in range(100)]
+    found = curve(known, TS, TS + 1e10, 1)
+    assert found.duration_s == pytest.approx(99 * 0.02 + KNOWN_S, abs=0.03)
+    assert found.distance_mm[-1] == 99.0
 
 
 def test_nothing_to_compare_is_no_failure() -> None:

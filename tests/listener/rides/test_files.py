@@ -167,6 +167,9 @@ def test_what_the_sensor_said_besides_is_in_the_log_and_an_unlock_is_not() -> No
         event("error", {"channel": "master", "code": "strange", "details": "text"}),
         event("system", {"channel": "master", "state": "locked", "raw": "abcd0000000000f0"}),
         event("system", {"channel": "system", "state": "unlock", "raw": "abcd0000000000ff"}),
+        event("status", {"channel": ["master"], "raw": "01020304000000f0"}),
+        event("status", {"channel": "master", "raw": "no hexadecimals!"}),
+        event("status", {"channel": "master", "raw": ["01020304000000f0"]}),
     ]
     lines = list(write_candump([("master", TS, 1000)], events, bus="can1"))
     assert [line.split(" ")[1:] for line in lines] == [
@@ -202,7 +205,7 @@ def test_a_replayed_log_is_the_same_ride(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("arrived_s", "until_s"), [(2.0, 5.0), (-9.0, 2.5)])
+@pytest.mark.parametrize(("arrived_s", "until_s"), [(2.0, 5.0), (-9.0, 2.5), (1e10, 5.0)])
 def test_a_car_that_has_arrived_stands_at_the_end_of_a_log(arrived_s: float, until_s: float) -> None:
     samples = [("master", TS, 5), ("slave", TS + 1.998, 6), ("master", TS + 2.0, 7)]
     read = positions(write_candump(samples, [], arrived_ts=TS + arrived_s))

@@ -7,22 +7,8 @@ import pytest
 
 from listener.rides.detector import Relevelled
 from listener.rides.finder import RideBegan, RideEnded, RideFinder, Told
-from listener.rides.plausibility import Finding
 from mock.profile import Profile, hydraulic, s_curve
-from tests.listener.rides.bench import TS, Lift, Sample, found
-
-BOTH = ("master", "slave")
-
-
-def ride_of(told: Iterable[Told]) -> tuple[RideBegan, RideEnded]:
-    began, ended = (each for each in told if isinstance(each, RideBegan | RideEnded))
-    assert isinstance(began, RideBegan)
-    assert isinstance(ended, RideEnded)
-    return began, ended
-
-
-def kinds(told: Iterable[Told]) -> list[str]:
-    return [type(each).__name__ for each in told]
+from tests.listener.rides.bench import BOTH, TS, Lift, Sample, found, kinds, ride_of
 
 
 def drive(lift: Lift, until_s: float, **how: object) -> list[Told]:
@@ -178,14 +164,64 @@ def test_a_short_gap_in_mid_ride_does_not_end_it() -> None:
     assert ended.summary.distance_mm == pytest.approx(8000.0, abs=1.0)
 
 
-def test_a_long_gap_in_mid_ride_aborts_it_and_the_rest_is_another() -> None:
+def test_a_long_gap_in_mid_ride_aborts_it_where_it_was_last_seen_and_the_rest_is_another() -> None:
     ride = hydraulic(12_000.0)
-    samples = Lift([(3.0, ride)]).samples(3.0 + ride.duration_s + 4.0, channels=BOTH)
+    lift = Lift([(3.0, ride)])
+    samples = lift.samples(3.0 + ride.duration_s + 4.0, channels=BOTH)
     told = found(RideFinder(1.0), without(samples, 8.0, 12.0))
     assert kinds(told) == ["RideBegan", "RideEnded", "RideBegan", "RideEnded"]
-    first, second = (each for each in told if isinstance(each, RideEnded))
+    _, first, then, second = told
+    assert isinstance(first, RideEnded)
+    assert isinstance(then, RideBegan)
+    assert isinstance(second, RideEnded)
     assert (first.reason, first.cause) == ("aborted", "gap")
     assert (second.reason, second.partial) == ("completed", True)
+    assert first.end.ts - TS == pytest.approx(8.0, abs=0.01)
+    assert first.end.position_mm == pytest.approx(lift.position_mm(8.0), abs=5.0)
+    assert first.summary.distance_mm == pytest.approx(lift.position_mm(8.0) - 10_000.0, abs=5.0)
+    assert first.summary.duration_s == pytest.approx(5.0, abs=0.05)
+    assert then.begin.ts - TS == pytest.approx(12.2, abs=0.05)
+
+
+def test_what_comes_after_a_gap_and_is_too_little_for_a_motion_is_not_its_end() -> None:
+    finder = RideFinder(1.0)
+    told = found(finder, Lift([(3.0, hydraulic(8000.0))]).samples(8.0, channels=BOTH))
+    told += found(finder, Lift(start_mm=90_000.0).samples(86_400.2, since_s=86_400.0, channels=BOTH))
+    told += list(finder.interrupt("no_data"))
+    _, ended = ride_of(told)
+    assert (ended.reason, ended.cause) == ("aborted", "no_data")
+    assert ended.end.ts - TS == pytest.approx(8.0, abs=0.01)
+
+
+def test_where_the_time_goes_back_one_ride_is_aborted_and_the_next_is_found() -> None:
+    """As in two recordings of the same ride, one after the other."""
+    ride = hydraulic(3000.0)
+    lift = Lift([(3.0, ride)])
+    finder = RideFinder(1.0)
+    told = found(finder, lift.samples(7.0, channels=BOTH))
+    told += found(finder, lift.samples(3.0 + ride.duration_s + 4.0, channels=BOTH))
+    assert kinds(told) == ["RideBegan", "RideEnded", "RideBegan", "RideEnded"]
+    first, second = (each for each in told if isinstance(each, RideEnded))
+    assert (first.reason, first.cause) == ("aborted", "clock_step")
+    assert first.end.ts - TS == pytest.approx(7.0, abs=0.01)
+    assert first.summary.distance_mm == pytest.approx(lift.position_mm(7.0) - 10_000.0, abs=5.0)
+    assert (second.reason, second.partial) == ("completed", False)
+    assert second.summary.distance_mm == pytest.approx(3000.0, abs=1.0)
+    assert second.summary.duration_s == pytest.approx(ride.duration_s, abs=0.05)
+    assert min(ts for column in finder.since(0.0).values() for ts, _ in column) >= TS
+    assert [ts for ts, _ in finder.since(0.0)["master"]] == sorted(
+        ts for ts, _ in finder.since(0.0)["master"]
+    )
+
+
+def test_a_frame_that_comes_in_the_wrong_order_is_left_out() -> None:
+    ride = hydraulic(3000.0)
+    samples = list(Lift([(3.0, ride)]).samples(3.0 + ride.duration_s + 4.0, channels=BOTH))
+    for number in range(700, len(samples) - 10, 50):
+        samples[number], samples[number + 4] = samples[number + 4], samples[number]
+    _, ended = ride_of(found(RideFinder(1.0), samples))
+    assert ended.summary.distance_mm == pytest.approx(3000.0, abs=1.0)
+    assert ended.summary.duration_s == pytest.approx(ride.duration_s, abs=0.05)
 
 
 def test_an_interruption_aborts_the_ride_at_its_last_position() -> None:
@@ -197,24 +233,6 @@ def test_an_interruption_aborts_the_ride_at_its_last_position() -> None:
     assert (ended.reason, ended.cause) == ("aborted", "bus_lost")
     assert ended.end.position_mm == pytest.approx(lift.position_mm(8.0), abs=3.0)
     assert list(finder.interrupt("bus_lost")) == []
-
-
-def test_a_jump_ends_the_ride_as_an_error() -> None:
-    finder = RideFinder(1.0)
-    lift = Lift([(3.0, hydraulic(8000.0))])
-    samples = [
-        (channel, ts, raw + (2000 if ts - TS > 8.0 else 0))
-        for channel, ts, raw in lift.samples(30.0, channels=BOTH)
-    ]
-    told = found(finder, samples)
-    ended = [each for each in told if isinstance(each, RideEnded)]
-    assert [(each.reason, each.cause) for each in ended] == [("error", "position_jump"), ("completed", None)]
-    assert [each.partial for each in ended] == [False, True]
-    jumps = [each for each in told if isinstance(each, Finding)]
-    assert [(each.code, each.well_again) for each in jumps] == [
-        ("position_jump", False),
-        ("position_jump", True),
-    ]
 
 
 def test_the_slave_alone_is_enough() -> None:

@@ -7,7 +7,7 @@ import pytest
 from listener.rides import files, intake, store
 from listener.rides.files import Sample, raw_rows, write_candump
 from listener.rides.finder import RideFinder
-from listener.rides.intake import Collector, Found, Recording, exported, from_json, keep
+from listener.rides.intake import Collector, Found, Kept, Recording, TooMuch, keep
 from listener.schema import MIGRATIONS
 from mock.profile import hydraulic, s_curve
 from tests.listener.rides.bench import TS, Lift
@@ -105,6 +105,21 @@ def test_a_sensor_that_locks_in_mid_ride_aborts_it() -> None:
     assert (ride.reason, ride.summary["cause"]) == ("aborted", "locked")
 
 
+@pytest.mark.parametrize("slave_until_s", [0.0, 5.0, 6.99, 9.5])
+def test_a_channel_that_locks_aborts_a_ride_when_the_other_is_silent(slave_until_s: float) -> None:
+    samples = [
+        sample
+        for sample in LIFT.samples(max(7.0, slave_until_s), channels=BOTH)
+        if sample[1] - TS < (7.0 if sample[0] == "master" else slave_until_s)
+    ]
+    locks = [at(7.01 + n / 100, "010#ABCD0000000000F0") for n in range(500)]
+    # Ten minutes later somebody has unlocked it.
+    later = [("master", ts + 600, raw) for _, ts, raw in Lift().samples(5.0)]
+    (ride,) = from_log(log([*samples, *later], *locks))
+    assert (ride.reason, ride.summary["cause"]) == ("aborted", "locked")
+    assert ride.end_ts - TS == pytest.approx(max(7.0, slave_until_s), abs=0.1)
+
+
 def test_one_channel_that_locks_does_not_end_a_ride() -> None:
     locks = [at(7.01 + n / 100, "011#ABCD0000000000F0") for n in range(30)]
     up, _ = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH), *locks))
@@ -182,6 +197,15 @@ def test_who_recorded_from_the_middle_of_a_ride_has_a_partial_one() -> None:
     assert msgspec.json.decode(ride.events[0])["payload"]["partial"]
 
 
+def test_a_csv_that_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = csv(LIFT, 3.0, 3.0 + UP.duration_s + 0.1, 0.02)
+    monkeypatch.setattr(intake, "POSITIONS_MAX", len(lines))
+    assert len(list(recording().csv(lines, TS, 1.0))) == 1
+    monkeypatch.setattr(intake, "POSITIONS_MAX", len(lines) - 1)
+    with pytest.raises(TooMuch, match=f"more than {len(lines) - 1} positions; cut it into several files"):
+        list(recording().csv(lines, TS, 1.0))
+
+
 def test_a_csv_without_positions_has_no_rides() -> None:
     read = recording()
     assert list(read.csv(["nothing", "at all"], TS, 1.0)) == []
@@ -191,7 +215,7 @@ def test_a_csv_without_positions_has_no_rides() -> None:
 def test_a_ride_is_stored_once(connection: sqlite3.Connection) -> None:
     up, down = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
     up.specimen, up.note, up.is_starred = "V-17", "from a log", True
-    assert [keep(connection, up), keep(connection, down)] == [1, 2]
+    assert [keep(connection, up), keep(connection, down)] == [Kept(1), Kept(2)]
     ride = store.find(connection, 1)
     assert (ride.id, ride.start_ts, ride.end_ts, ride.summary) == (up.id, up.start_ts, up.end_ts, up.summary)
     assert (ride.specimen, ride.note, ride.is_starred, ride.is_reference) == (
@@ -203,72 +227,66 @@ def test_a_ride_is_stored_once(connection: sqlite3.Connection) -> None:
     assert store.columns(connection, 1) == up.samples
     assert len(store.curve(connection, 1)["velocity_mm_s"]) == pytest.approx((UP.duration_s + 2) * 50, abs=5)
     again = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
-    assert [keep(connection, ride) for ride in again] == [None, None]
+    assert [keep(connection, ride) for ride in again] == [Kept(None), Kept(None)]
     assert store.unfinished(connection) == []
 
 
-def test_json_is_everything_and_comes_back(connection: sqlite3.Connection) -> None:
-    up, _ = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH), at(6.0, "021#0000000000000007")))
-    up.note, up.is_reference = "the one", True
+def test_a_completed_ride_takes_the_place_of_an_aborted_part_of_it(connection: sqlite3.Connection) -> None:
+    (part,) = from_log(log(LIFT.samples(7.0, channels=BOTH)))
+    part.note = f"{intake.IMPORTED}half.log"
+    assert keep(connection, part) == Kept(1)
+    store.annotate(connection, 1, specimen="V-17", reference=True)
+    up, down = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
+    up.note, up.is_starred = f"{intake.IMPORTED}whole.log", True
+    assert [keep(connection, up), keep(connection, down)] == [Kept(2, (1,)), Kept(3)]
+    rides, count = store.rides(connection, store.Filter())
+    assert count == 2
+    # What was said of the part holds for the whole.
+    whole = rides[1]
+    assert (whole.reason, whole.specimen, whole.is_reference, whole.is_starred) == (
+        "completed",
+        "V-17",
+        True,
+        True,
+    )
+    assert whole.note == f"{intake.IMPORTED}whole.log"
+    assert store.columns(connection, 1) == {}
+    # A part does not take the place of the whole, nor does one of another part.
+    for each in (up, part):
+        each.id = f"another {each.reason}"
+        assert keep(connection, each) == Kept(None)
+
+
+def test_the_note_of_a_part_is_kept(connection: sqlite3.Connection) -> None:
+    (part,) = from_log(log(LIFT.samples(7.0, channels=BOTH)))
+    part.note = "half a turn"
+    keep(connection, part)
+    up, _ = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
+    up.note = "from a log"
     keep(connection, up)
-    text = msgspec.json.encode(exported(connection, store.find(connection, 1)))
-    assert len(msgspec.json.decode(text)["curve"]["offsets_us"]) > 400
-    assert keep(connection, from_json(text)) is None
-    store.delete(connection, 1)
-    assert keep(connection, from_json(text)) == 2
-    again = msgspec.json.encode(exported(connection, store.find(connection, 2)))
-    before, after = msgspec.json.decode(text), msgspec.json.decode(again)
-    assert after["ride"].pop("number") == 2
-    assert before["ride"].pop("number") == 1
-    # The curve is derived once more; its grid begins with the samples that are there.
-    for each in (before, after):
-        each["ride"].pop("size")
-        each.pop("curve")
-    assert after == before
+    assert store.find(connection, 2).note == "half a turn, from a log"
 
 
-RIDE = {
-    "number": 1,
-    "id": "a",
-    "source": "les02",
-    "start_ts": TS,
-    "end_ts": TS + 1,
-    "direction": "up",
-    "distance_mm": 1.0,
-    "reason": "completed",
-    "summary": {},
-    "resolution_mm": 1.0,
-    "specimen": "",
-    "note": "",
-    "is_reference": False,
-    "is_starred": False,
-    "size": 0,
-}
+def test_a_ride_in_progress_is_no_part(connection: sqlite3.Connection) -> None:
+    up, _ = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
+    store.begin(
+        connection,
+        "now",
+        source="les02",
+        start_ts=up.start_ts,
+        direction="up",
+        resolution_mm=1.0,
+        specimen="",
+    )
+    assert keep(connection, up) == Kept(None)
 
 
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"ride": RIDE | {"reason": None}}, "reason"),
-        ({"ride": RIDE | {"direction": "left"}}, "direction"),
-        ({"ride": RIDE | {"start_ts": -1.0}}, "start_ts"),
-        ({"ride": RIDE | {"summary": {"phases": 5}}}, "phases"),
-        ({"ride": RIDE | {"summary": {"max": {"velocity_mm_s": "fast"}}}}, "velocity_mm_s"),
-        ({"ride": {"number": 1}}, "missing"),
-        ({"samples": {"master": [[0, 1], [5]]}}, "do not fit"),
-        ({"samples": {"third": [[0], [5]]}}, "do not fit"),
-        ({"samples": {"master": [["x"], [5]]}}, "int"),
-        ({"events": [5]}, "object"),
-        ({"events": [{"type": "status", "ts": 5.0}]}, "payload"),
-        ({"lesrides": 2}, "lesrides"),
-    ],
-    ids=str,
-)
-def test_json_that_is_no_ride_is_refused(change: dict[str, object], complaint: str) -> None:
-    whole = {"lesrides": 1, "ride": RIDE, "samples": {"master": [[0], [5]]}, "events": []}
-    assert from_json(msgspec.json.encode(whole)).id == "a"
-    with pytest.raises(msgspec.ValidationError, match=complaint):
-        from_json(msgspec.json.encode(whole | change))
+def test_a_log_in_which_the_time_goes_back_has_a_part_and_the_whole(connection: sqlite3.Connection) -> None:
+    lines = log(LIFT.samples(UNTIL_S, channels=BOTH))
+    part, up, down = from_log([*lines[:3500], *lines])
+    assert (part.reason, part.summary["cause"]) == ("aborted", "clock_step")
+    assert part.end_ts > part.start_ts
+    assert [keep(connection, each) for each in (part, up, down)] == [Kept(1), Kept(2, (1,)), Kept(3)]
 
 
 def test_standing_is_added_at_both_ends() -> None:

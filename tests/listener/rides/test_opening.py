@@ -144,6 +144,22 @@ def test_an_older_one_is_migrated_and_nothing_but_that_said(
     prepare(path)
 
 
+def test_an_older_one_that_is_broken_is_left_where_it_is(tmp_path: Path) -> None:
+    """The daemon would move it aside, and whoever lists rides would see none."""
+    path = tmp_path / "les02.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1.read_text())
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'rides'").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xaa" * 4096
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="malformed") as raised:
+        prepare(path)
+    assert raised.value.kind == "corrupt"
+    assert path.read_bytes()[4096:] == content[4096:]
+    assert not [each.name for each in tmp_path.iterdir() if "corrupt" in each.name]
+
+
 def test_a_newer_one_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")

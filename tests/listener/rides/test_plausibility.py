@@ -1,6 +1,6 @@
 import pytest
 
-from listener.rides.plausibility import Finding, Limits, Plausibility
+from listener.rides.plausibility import Finding, Limits, Plausibility, Verdict
 from mock.profile import s_curve
 from tests.listener.rides.bench import TS, Lift
 
@@ -60,11 +60,92 @@ def test_a_jump_is_told_at_once_and_once() -> None:
     assert told[0].details == {"step_mm": 1000, "elapsed_s": 0.004}
 
 
+def verdicts(*samples: tuple[str, float, float]) -> list[str]:
+    plausibility = Plausibility()
+    found = []
+    for channel, at_s, position_mm in samples:
+        plausibility.position(channel, TS + at_s, position_mm)
+        found.append(plausibility.verdict.name)
+    return found
+
+
+def master(*positions: float) -> list[tuple[str, float, float]]:
+    """Every 4 ms."""
+    return [("master", number * 0.004, position) for number, position in enumerate(positions)]
+
+
+def both(master_mm: float, slave_mm: float, count: int, since_s: float) -> list[tuple[str, float, float]]:
+    return [
+        sample
+        for n in range(count)
+        for sample in (
+            ("master", since_s + n * 0.004, master_mm),
+            ("slave", since_s + n * 0.004 + 0.002, slave_mm),
+        )
+    ]
+
+
+def test_a_wrong_frame_is_left_out_and_the_next_one_believed() -> None:
+    assert verdicts(*master(1000, 1000, 9000, 1000, 1001)) == ["GOOD", "GOOD", "LEFT_OUT", "GOOD", "GOOD"]
+    # One that is wrong in another way goes on nowhere.
+    assert verdicts(*master(1000, 9000, 5000, 1040, 1070)) == ["GOOD", "LEFT_OUT", "LEFT_OUT", "GOOD", "GOOD"]
+
+
+def test_wrong_positions_are_not_believed_because_time_goes_by() -> None:
+    """After 24 ms a lift could have gone 300 mm, but this one was there after 4."""
+    assert set(verdicts(*master(1000, *[1300] * 24))[1:]) == {"LEFT_OUT"}
+
+
+def test_without_a_witness_the_car_is_elsewhere_after_a_tenth_of_a_second() -> None:
+    found = verdicts(*master(1000, *[9000] * 40))
+    assert found.index("ELSEWHERE") * 0.004 == pytest.approx(0.104, abs=0.005)
+    assert found.count("ELSEWHERE") == 1
+    assert found[-1] == "GOOD"
+    # Also if it is never twice in the same place.
+    found = verdicts(*master(1000, *[9000 + 4000 * n for n in range(80)]))
+    assert found.count("ELSEWHERE") == 3
+
+
+def test_with_a_witness_a_channel_is_left_out_until_they_agree() -> None:
+    samples = [*both(1000, 1000, 5, 0.0), *both(1300, 1000, 500, 0.02), *both(1000, 1000, 3, 2.02)]
+    found = verdicts(*samples)
+    of_master = found[::2]
+    assert of_master[:5] == ["GOOD"] * 5
+    assert set(of_master[5:506]) == {"LEFT_OUT"}  # the step back is a jump, too
+    assert of_master[506:] == ["GOOD", "GOOD"]
+    assert set(found[1::2]) == {"GOOD"}
+
+
+def test_a_channel_that_has_jumped_is_no_witness() -> None:
+    samples = [*both(1000, 1000, 5, 0.0), *both(3000, 3000, 60, 0.02)]
+    found = verdicts(*samples)
+    assert found.count("ELSEWHERE") == 2
+    assert "GOOD" not in found[10:60]
+    # Nor is one that said something else before.
+    samples = [*both(1000, 1500, 5, 0.0), *both(3000, 1500, 60, 0.02)]
+    assert verdicts(*samples)[::2].count("ELSEWHERE") == 1
+
+
+def test_wrong_frames_of_both_channels_at_once_are_both_left_out() -> None:
+    samples = [*both(1000, 1000, 5, 0.0), *both(0, 16_777_215, 1, 0.02), *both(1000, 1000, 5, 0.024)]
+    found = verdicts(*samples)
+    assert found[10:12] == ["LEFT_OUT", "LEFT_OUT"]
+    assert found[-6:] == ["GOOD"] * 6
+
+
+def test_time_that_stands_still_or_goes_back_a_little_is_left_out_and_much_is_told() -> None:
+    samples = [("master", at_s, 1000.0) for at_s in (1.0, 1.0, 1.0005, 1.002, 0.95, 1.006, 0.5, 0.504)]
+    assert verdicts(*samples) == [
+        *("GOOD", "LEFT_OUT", "LEFT_OUT", "GOOD", "LEFT_OUT", "GOOD", "BACK_IN_TIME", "GOOD"),
+    ]
+
+
 def test_after_a_restart_another_position_is_no_jump() -> None:
     plausibility = Plausibility()
     findings(plausibility, Lift(), 1.0)
     plausibility.restart()
     assert findings(plausibility, Lift(start_mm=11_000.0), 3.0, since_s=1.0) == []
+    assert plausibility.verdict is Verdict.GOOD
 
 
 def test_a_channel_that_was_silent_is_not_compared_with_what_it_said_before() -> None:

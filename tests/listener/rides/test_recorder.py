@@ -1,82 +1,18 @@
-import asyncio
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from listener import events
-from listener.commands import Commands
-from listener.config import RidesConfig
-from listener.database import Database, StorageError
-from listener.events import EventEnvelope
-from listener.hub import Hub
 from listener.rides import recorder, store
-from listener.rides.recorder import Recorder
-from listener.rides.wing import rides
 from listener.schema import MIGRATIONS
 from mock.profile import hydraulic, s_curve
-from tests.listener.rides.bench import TS, Lift, Sample
+from tests.listener.rides.bench import TS, Lift
+from tests.listener.rides.recording import BOTH, LIFT, OVER_S, RIDE, Bench
 
-BOTH = ("master", "slave")
 STORED = Path(__file__).parents[1] / "stored"
-RIDE = hydraulic(3000.0)
-LIFT = Lift([(3.0, RIDE)])
-OVER_S = 3.0 + RIDE.duration_s + 3.0
-
-
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[list[MutableMapping[str, Any]]]:
-    with capture_logs() as captured:
-        yield captured
-
-
-class Bench:
-    """A hub with the wing at it and a client behind it; the database is a real file."""
-
-    def __init__(self, path: Path, config: RidesConfig | None = None) -> None:
-        self.hub = Hub()
-        self.database = Database(path, busy_s=0.05)
-        self.config = config or RidesConfig()
-        self.told: list[EventEnvelope] = []
-        self.hub.subscribe(self.told.append)
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Recorder]:
-        if self.database._thread is None or not self.database._thread.is_alive():
-            self.database.start()
-        self.commands = Commands()
-        async with rides(
-            self.hub, self.commands, self.database, self.config, resolution_mm=1.0, source="les02"
-        ) as recorder:
-            self.recorder = recorder
-            self.writing = asyncio.create_task(recorder.run())
-            yield recorder
-            self.writing.cancel()
-        await self.database.stop(5.0)
-
-    def feed(self, samples: Iterable[Sample]) -> None:
-        for channel, ts, raw in samples:
-            self.hub.publish(events.position_sample(ts, channel, raw))
-
-    def of(self, *types: str) -> list[EventEnvelope]:
-        return [event for event in self.told if event.type in types]
-
-    async def kept(self) -> list[store.Ride]:
-        async with asyncio.timeout(5):
-            while self.recorder._waiting:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
-        found, _ = await self.database.read(lambda connection: store.rides(connection, store.Filter()))
-        return found
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "les02.db")
 
 
 async def test_a_ride_is_told_kept_and_read_again(bench: Bench) -> None:
@@ -174,6 +110,37 @@ async def test_one_channel_that_falls_silent_does_not_end_a_ride(bench: Bench) -
     assert ride.reason == "completed"
 
 
+@pytest.mark.parametrize(
+    ("states", "cause"),
+    [
+        ([("slave", "no_data"), ("master", "locked")], "locked"),
+        ([("master", "locked"), ("slave", "no_data")], "no_data"),
+        ([("slave", "locked"), ("slave", "receiving"), ("master", "locked")], None),
+        ([("slave", "no_data"), ("system", "receiving"), ("master", "no_data")], None),
+        ([("slave", "no_data"), ("master", "starting_up")], None),
+    ],
+)
+async def test_a_ride_is_over_when_neither_channel_speaks_whatever_keeps_them_silent(
+    bench: Bench, states: list[tuple[str, str]], cause: str | None
+) -> None:
+    async with bench.open() as recorder:
+        bench.feed(LIFT.samples(7.0, channels=BOTH))
+        for channel, state in states:
+            bench.hub.publish(events.status(TS + 7.0, channel, state))
+        assert (recorder.ride is None) == (cause is not None)
+    (end,) = bench.of("ride_end")
+    assert end.payload["summary"]["cause"] == (cause or "stopped")
+
+
+async def test_the_first_piece_of_a_ride_on_the_disk_has_its_beginning(bench: Bench) -> None:
+    async with bench.open():
+        bench.feed(LIFT.samples(4.5, channels=BOTH))
+        (ride,) = await bench.kept()
+        kept = await bench.database.read(lambda connection: store.events(connection, ride.number))
+        assert await bench.database.read(lambda c: store.progress(c, ride.number)) == (1, False)
+    assert [event["type"] for event in kept] == ["ride_start"]
+
+
 async def test_a_daemon_that_stops_in_mid_ride_has_told_and_kept_it(bench: Bench) -> None:
     async with bench.open():
         bench.feed(LIFT.samples(7.0, channels=BOTH))
@@ -210,6 +177,21 @@ async def test_channels_that_disagree_are_told_and_when_they_agree_again(bench: 
     assert (cleared.payload["state"], cleared.payload["code"]) == ("well_again", "channels_disagree")
 
 
+async def test_a_partial_ride_did_not_start_at_the_floor_where_it_was_first_seen(bench: Bench) -> None:
+    down = hydraulic(-3000.0)
+    second_s = OVER_S + 3.0
+    lift = Lift([(3.0, RIDE), (second_s, down)], start_mm=1000.0)
+    async with bench.open():
+        bench.feed(lift.samples(OVER_S, channels=BOTH))
+        # It is seen again when it has left its floor by less than what makes another one.
+        seen_s = next(t / 100 for t in range(10_000) if lift.position_mm(second_s + t / 100) < 3960.0)
+        bench.feed(lift.samples(second_s + down.duration_s + 3.0, since_s=second_s + seen_s, channels=BOTH))
+        await bench.kept()
+    summary = bench.of("ride_end")[-1].payload["summary"]
+    assert summary["partial"]
+    assert summary["start_floor"] is None
+
+
 async def test_stops_are_learnt_as_floors_and_survive_a_restart(bench: Bench) -> None:
     down = hydraulic(-3000.0)
     lift = Lift([(3.0, RIDE), (3.0 + RIDE.duration_s + 3.0, down)], start_mm=1000.0)
@@ -221,7 +203,7 @@ async def test_stops_are_learnt_as_floors_and_survive_a_restart(bench: Bench) ->
     assert (first["start_floor"], first["stop_floor"], first["stop_offset_mm"]) == (None, 0, None)
     assert (second["start_floor"], second["stop_floor"]) == (1, 0)
     async with bench.open() as again:
-        assert [round(floor.position_mm) for floor in again.floors] == [1000, 4000]
+        assert [round(floor.position_mm) for floor in again.floors or ()] == [1000, 4000]
 
 
 async def test_a_re_level_after_a_ride_is_told_and_counted_with_it(bench: Bench) -> None:
@@ -234,92 +216,6 @@ async def test_a_re_level_after_a_ride_is_told_and_counted_with_it(bench: Bench)
     assert relevel.payload["distance_mm"] == pytest.approx(-6.0, abs=1.0)
     assert ride.summary["relevels"] == 1
     assert len(bench.of("ride_start")) == 1
-
-
-class FailingDatabase(Database):
-    failing: StorageError | None = None
-
-    async def write(self, job: Any) -> Any:
-        if self.failing is not None:
-            raise self.failing
-        return await super().write(job)
-
-
-async def test_while_the_disk_fails_nothing_else_does_and_all_is_kept_when_it_works_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "RETRY_S", 0.01)
-    monkeypatch.setattr(recorder, "PIECE_S", 0.0)
-    bench.database = database = FailingDatabase(bench.database.path)
-    database.failing = StorageError("full", "database or disk is full")
-    async with bench.open():
-        bench.feed(LIFT.samples(OVER_S, channels=BOTH))
-        await asyncio.sleep(0.05)
-        (failed,) = bench.of("error")
-        assert failed.payload["code"] == "storing_failed"
-        assert failed.payload["details"] == {"kind": "full", "reason": "database or disk is full"}
-        assert len(bench.of("ride_end")) == 1
-        assert len(bench.of("position_sample")) == pytest.approx(OVER_S * 500, abs=2)
-        database.failing = None
-        (ride,) = await bench.kept()
-        samples = await database.read(lambda connection: store.samples(connection, ride.number))
-    assert ride.reason == "completed"
-    assert len(samples["master"]) > (RIDE.duration_s + 2.9) * 250
-    (again,) = bench.of("status")
-    assert (again.payload["state"], again.payload["pieces_lost"]) == ("storing_again", 0)
-
-
-async def test_what_waits_for_a_failing_disk_is_bounded_and_what_is_lost_counted(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "RETRY_S", 0.01)
-    monkeypatch.setattr(recorder, "PIECE_S", 0.0)
-    monkeypatch.setattr(recorder, "WAITING_MAX", 20)
-    bench.database = database = FailingDatabase(bench.database.path)
-    database.failing = StorageError("full", "full")
-    async with bench.open() as rec:
-        bench.feed(LIFT.samples(OVER_S, channels=BOTH))
-        assert len(rec._waiting) == 20
-        assert rec.counts["pieces_lost"] > 100
-        database.failing = None
-        (ride,) = await bench.kept()
-    assert ride.reason == "completed"
-
-
-async def test_a_ride_that_a_kill_has_cut_off_is_closed_as_aborted_at_the_next_start(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(recorder, "PIECE_S", 0.0)
-    async with bench.open():
-        bench.feed(LIFT.samples(7.0, channels=BOTH))
-        await bench.kept()
-        as_killed = tmp_path / "killed.db"
-        with sqlite3.connect(bench.database.path) as connection, sqlite3.connect(as_killed) as copy:
-            connection.backup(copy)
-        connection.close()
-        copy.close()
-    again = Bench(as_killed)
-    async with again.open():
-        (ride,) = await again.kept()
-        kept = await again.database.read(lambda connection: store.events(connection, ride.number))
-    (end,) = again.of("ride_end")
-    assert (ride.reason, ride.summary["cause"]) == ("aborted", "restart")
-    assert ride.end_ts == pytest.approx(TS + 7.0, abs=0.1)
-    assert ride.distance_mm == pytest.approx(LIFT.position_mm(7.0) - LIFT.start_mm, abs=40.0)
-    assert [event["type"] for event in kept] == ["ride_start", "ride_end"]
-    assert end.payload["ride_id"] == ride.id
-
-
-async def test_a_ride_cut_off_before_anything_was_written_is_closed_too(bench: Bench) -> None:
-    bench.database.start()
-    await bench.database.write(
-        lambda connection: store.begin(
-            connection, "x", source="les02", start_ts=TS, direction="up", resolution_mm=1.0, specimen=""
-        )
-    )
-    async with bench.open():
-        (ride,) = await bench.kept()
-    assert (ride.reason, ride.distance_mm) == ("aborted", 0.0)
 
 
 async def test_a_ride_that_was_ordered_says_how_far_it_shall_go(bench: Bench) -> None:
@@ -344,7 +240,7 @@ async def test_a_file_of_the_first_version_is_migrated_and_nothing_in_it_is_lost
         connection.executescript((STORED / "version-1.sql").read_text())
     async with bench.open() as recorder:
         kept = await bench.kept()
-        assert [floor.position_mm for floor in recorder.floors] == [1001.5, 4000.0]
+        assert [floor.position_mm for floor in recorder.floors or ()] == [1001.5, 4000.0]
         assert recorder.specimen == "V-17"
         samples = await bench.database.read(lambda connection: store.samples(connection, 1))
         curve = await bench.database.read(lambda connection: store.curve(connection, 1))
@@ -360,17 +256,3 @@ async def test_a_file_of_the_first_version_is_migrated_and_nothing_in_it_is_lost
         "slave": [(2000, 1000), (6000, 1001)],
     }
     assert curve["velocity_mm_s"] == [0.0, 2.5]
-
-
-async def test_a_defect_in_what_is_written_ends_the_daemon_instead_of_a_part_of_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def defective(*_arguments: object, **_more: object) -> None:
-        raise ZeroDivisionError
-
-    async with bench.open():
-        with monkeypatch.context() as patch:
-            patch.setattr(store, "append", defective)
-            bench.feed(LIFT.samples(7.0, channels=BOTH))
-            with pytest.raises(ZeroDivisionError):
-                await asyncio.wait_for(bench.writing, 5)

@@ -100,11 +100,17 @@ def test_a_ride_in_numbers() -> None:
     ]
 
 
+def test_numbers_that_are_not_known_are_left_out() -> None:
+    lines = sheet.summary(ride(summary=SUMMARY | {"max": None, "p95": None, "phases": []}))
+    assert not any("position-derived" in line for line in lines)
+
+
 def test_what_is_odd_about_a_ride_is_told() -> None:
-    odd = SUMMARY | {"cause": "bus_lost", "partial": True, "turned": True, "stops": 1}
+    odd = SUMMARY | {"cause": "bus_lost", "partial": True, "turned": True, "stops": 1, "incomplete_s": 2.0}
     lines = sheet.summary(ride(reason="aborted", summary=odd))
     assert "aborted (bus_lost)" in lines[0]
     assert any(line.startswith("  stops        1 ") for line in lines)
+    assert "  missing      2.0 s       of its positions" in lines
     assert "  partial: seen from its middle on only" in lines
     assert "  the car turned without having stood" in lines
 

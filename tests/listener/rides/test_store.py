@@ -73,6 +73,43 @@ def test_every_write_may_be_repeated(connection: sqlite3.Connection) -> None:
     store.append(connection, first, 0, piece)
     store.append(connection, first, 0, piece)
     assert store.samples(connection, first) == {"master": [(0, 10)]}
+    end: dict[str, Any] = {"end_ts": 1010.0, "distance_mm": 1.0, "summary": {"relevels": 0}}
+    store.finish(connection, first, reason="completed", **end)
+    before = list(connection.iterdump())
+    store.finish(connection, first, reason="aborted", **end)
+    assert list(connection.iterdump()) == before
+
+
+def test_it_is_known_how_far_the_writing_of_a_ride_has_come(connection: sqlite3.Connection) -> None:
+    number = begun(connection, "a")
+    assert store.progress(connection, number) == (0, False)
+    store.append(connection, number, 0, Piece())
+    store.append(connection, number, 1, Piece())
+    assert store.progress(connection, number) == (2, False)
+    assert store.progress(connection, kept(connection, "b")) == (0, True)
+
+
+def test_what_a_ride_lacks_is_added_up_in_its_summary(connection: sqlite3.Connection) -> None:
+    number = begun(connection, "a")
+    store.append(connection, number, 0, Piece({}, [EVENT], missing_s=1.9))
+    store.append(connection, number, 1, Piece({"master": ([8000], [12])}))
+    store.append(connection, number, 3, Piece({"master": ([1, 2], [3])}))
+    end: dict[str, Any] = {"end_ts": 1010.0, "distance_mm": 1.0, "reason": "completed", "summary": {"a": 1}}
+    assert store.finish(connection, number, **end, more=[EVENT]) == 3.9
+    assert store.find(connection, number).summary == {"a": 1, "incomplete_s": 3.9}
+    assert store.samples(connection, number) == {"master": [(8000, 12)]}
+    assert store.events(connection, number) == 2 * [msgspec.json.decode(EVENT)]
+
+
+def test_a_damaged_summary_does_not_hide_the_other_rides(connection: sqlite3.Connection) -> None:
+    kept(connection, "a")
+    kept(connection, "b")
+    kept(connection, "c")
+    connection.execute("UPDATE rides SET summary = '{\"relev' WHERE id = 'a'")
+    connection.execute("UPDATE rides SET summary = '[]' WHERE id = 'b'")
+    store.set_relevels(connection, "a", 1)
+    page, _ = store.rides(connection, Filter())
+    assert [ride.summary for ride in page] == [{"relevels": 0}, {}, {}]
 
 
 def test_the_newest_come_first_and_page_by_page(connection: sqlite3.Connection) -> None:
@@ -164,14 +201,18 @@ def test_floors_and_settings_are_kept(connection: sqlite3.Connection) -> None:
     assert store.setting(connection, "specimen", "none") == "none"
     store.set_setting(connection, "specimen", "V-17")
     store.set_setting(connection, "specimen", "V-18")
+    store.keep_setting(connection, "specimen", "V-19")
     assert store.setting(connection, "specimen") == "V-18"
+    store.keep_setting(connection, "another", "V-19")
+    assert store.setting(connection, "another") == "V-19"
 
 
-def test_a_re_level_is_counted_with_the_ride_before_it(connection: sqlite3.Connection) -> None:
+def test_re_levels_are_counted_with_the_ride_before_them(connection: sqlite3.Connection) -> None:
     number = kept(connection, "a")
-    store.count_relevel(connection, "a")
-    store.count_relevel(connection, "a")
-    store.count_relevel(connection, "unknown")
+    store.set_relevels(connection, "a", 1)
+    store.set_relevels(connection, "a", 2)
+    store.set_relevels(connection, "a", 2)
+    store.set_relevels(connection, "unknown", 1)
     assert store.find(connection, number).summary == {"relevels": 2}
 
 
