@@ -27,8 +27,7 @@ from listener.demo import Demo, push_buttons
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
 from listener.page import Page
-from listener.ports import PortUnavailable
-from listener.websocket_server import Answer, WebSocketEventServer
+from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
 
 if TYPE_CHECKING:
     from listener.rides.wing import Recorder
