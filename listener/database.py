@@ -79,8 +79,10 @@ class Database:
         replaced: Callable[[str, Path | None], None] = lambda _why, _aside: None,
         busy_s: float = BUSY_S,
     ) -> None:
-        """`replaced` is called on the loop's thread when another file is used from now on: why (`corrupt`, `gone`)
-        and, of a broken one, its new name."""
+        """`replaced` is called on the loop's thread when another file is used from now on.
+
+        It is given why (`corrupt` or `gone`), and the new name of a broken one.
+        """
         self.path = path
         self._migrations = migrations
         self._replaced = replaced

@@ -180,7 +180,7 @@ def _extremes(speeds: list[float], gains: list[float], jerks: list[float], share
 
 
 def _worth_the_name(gains: list[float]) -> list[float]:
-    """At full speed the car gets faster and slower all of the time, by what the millimetres of the sensor make."""
+    """At full speed the car gets faster and slower all of the time, by what the sensor's millimetres make."""
     most = max(gains, default=0.0)
     return sorted(gain for gain in gains if gain > 0 and gain >= GAIN_SHARE * most)
 

@@ -394,7 +394,9 @@ def test_tokens_are_not_printed(tmp_path: Path) -> None:
     assert 'control_tokens = ["…"]' in told
 
 
-@pytest.mark.parametrize("tokens", ['["short"]', '["with a space"]', '"no-list-but-text"', '["ümlaut-token"]'])
+@pytest.mark.parametrize(
+    "tokens", ['["short"]', '["with a space"]', '"no-list-but-text"', '["ümlaut-token"]']
+)
 def test_a_token_that_cannot_be_typed_or_is_guessed_is_refused(tmp_path: Path, tokens: str) -> None:
     (tmp_path / "config.toml").write_text(f"[access]\nread_tokens = {tokens}\n")
     with pytest.raises(ConfigError, match="read_tokens"):

@@ -322,6 +322,13 @@ async def test_a_disk_that_hangs_does_not_hold_the_exit(db: Database) -> None:
     await hanging
 
 
+def put_in_its_place(path: Path, other: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    if other.exists():
+        other.rename(path)
+
+
 @pytest.mark.parametrize("another", [False, True], ids=["deleted", "another in its place"])
 async def test_a_file_that_goes_away_is_told_and_what_is_there_now_is_used(
     tmp_path: Path, another: bool
@@ -336,10 +343,7 @@ async def test_a_file_that_goes_away_is_told_and_what_is_there_now_is_used(
     db = Database(path, replaced=lambda why, aside: told.append((why, aside)))
     db.start()
     await db.write(put("a", "1"))
-    for file in tmp_path.glob("les02.db*"):
-        file.unlink()
-    if another:
-        (tmp_path / "other.db").rename(path)
+    await asyncio.to_thread(put_in_its_place, path, tmp_path / "other.db")
     with capture_logs() as logs:
         assert await db.read(get("a")) == ("another" if another else None)
         await db.write(put("b", "2"))
