@@ -98,9 +98,9 @@ class Client:
 
     def wait_for_position(self, ts: float) -> None:
         """Until everything that was sent before that moment has come, if anything is sent after it."""
-        until(lambda: (last := self._last_position()) is not None and last >= ts, "newer positions")
+        until(lambda: (last := self.last_position_ts()) is not None and last >= ts, "newer positions")
 
-    def _last_position(self) -> float | None:
+    def last_position_ts(self) -> float | None:
         for _, text in reversed(self._messages[-50:]):
             if b'"type":"position_sample"' in text:
                 return float(json.loads(text)["ts"])
