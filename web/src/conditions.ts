@@ -81,7 +81,9 @@ function tellBench(model: Model, now: number, tell: Tell): void {
       if (state === "locked") tell("bad", "channel_locked", { channel: name });
       else if (state === "no_data") tell("bad", "channel_silent", { channel: name });
     }
-    if (age === null || age * 1000 > STALE_MS) tell("bad", "nothing_arrives", { seconds });
+    // After a silence the first motion takes half a second: its window has to fill.
+    const quietMs = now - Math.max(model.dataAt ?? 0, model.changedAt);
+    if (quietMs > STALE_MS) tell("bad", "nothing_arrives", { seconds });
   }
   for (const trouble of model.troubles) tell("bad", troubleKey(trouble.code), { ...flat(trouble.details), channel: trouble.channel });
 }

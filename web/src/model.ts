@@ -107,6 +107,8 @@ type Handler = (model: Model, event: Envelope, at: number) => void;
 const HANDLERS: Record<string, Handler> = {
   hello: greet,
   motion_sample(model, event, at) {
+    // It is about a moment before, and may come after the sensor has fallen silent.
+    if (CHANNELS.every((name) => model.channels[name].state !== "receiving")) return;
     model.motion = event.payload as unknown as Motion;
     model.positionMm = model.motion.position_mm;
     model.dataAt = at;
@@ -190,6 +192,9 @@ function changeState(model: Model, event: Envelope, at: number): void {
     if (channel === "system" && state !== "receiving") forgetMotion(model);
   } else if (state === "well_again") {
     const { code } = more as unknown as { code: string };
+    const over = model.troubles.find((each) => each.code === code && each.channel === channel);
+    // One that was over at once could not be read.
+    if (over && at - over.since < NOTICE_MS && code === "position_jump") notice(model, "error", { channel, code }, over.since);
     model.troubles = model.troubles.filter((each) => each.code !== code || each.channel !== channel);
   } else if (state === "storing_again") {
     model.storing = "ok";
@@ -219,7 +224,9 @@ function complain(model: Model, event: Envelope, at: number): void {
 }
 
 function notice(model: Model, kind: Notice["kind"], args: Notice["args"], at: number): void {
-  const same = model.notices.find((each) => each.kind === kind && each.args.code === args.code);
+  const same = model.notices.find(
+    (each) => each.kind === kind && each.args.code === args.code && each.args.channel === args.channel,
+  );
   if (same) {
     // Of what is counted the sum is told, not every piece of it.
     if (typeof same.args.count === "number") args = { ...args, count: same.args.count + Number(args.count) };

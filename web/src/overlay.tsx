@@ -61,7 +61,9 @@ export function Overlay({ numbers }: { numbers: number[] }) {
           <tr>
             <th scope="col">{t("ride")}</th>
             <th scope="col">{t("time")}</th>
-            <th scope="col">{t("note")}</th>
+            <th scope="col" class="name">
+              {t("note")}
+            </th>
             <th scope="col">{t("duration")}</th>
             <th scope="col">{t("full_speed")}</th>
             <th scope="col">{t("creep_speed")}</th>
