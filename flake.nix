@@ -25,18 +25,28 @@
               tomli
               structlog
               msgspec
+              # extra "api"
+              fastapi
+              python-multipart
+              uvicorn
               # extra "dev"
               coverage
               hatchling
+              httpx
               hypothesis
               mypy
+              pyserial
+              playwright
               pytest
               pytest-asyncio
               pytest-cov
               pytest-timeout
               ruff
+              schemathesis
               wsproto
             ]
+            # Of the extra "api", fastapi-offline is not in every nixpkgs; the rest of the daemon needs it not.
+            ++ pkgs.lib.optionals (packages ? fastapi-offline) [ packages.fastapi-offline ]
           );
         in
         {

@@ -1,6 +1,6 @@
 """How exactly rides begin and end: the table of docs/rides.md, from simulated rides whose truth is known.
 
-    .venv/bin/python benchmarks/edges.py [--rides N]
+.venv/bin/python benchmarks/edges.py [--rides N]
 """
 
 import argparse

@@ -10,17 +10,17 @@ waits for the next message waits for ever. Hence:
    a bus near its limits a timer takes the place of the descriptor. What is not read waits in the kernel.
 4. At start a bus that cannot be opened is `BusUnavailable`, with the remedy; later it is tried again.
 5. What the kernel had no room for is counted (`dropped`), over all sockets that this reader has had.
+6. Others may look on (`tap`): they get each frame after the handler, and one that raises is cut off.
 """
 
 import asyncio
 import contextlib
-import errno
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import can
@@ -28,6 +28,7 @@ import structlog
 
 from listener import socketcan
 from listener.config import CanConfig
+from listener.opening import explain, in_thread
 from listener.raw_frame import Flag, RawFrame
 from listener.socketcan import Receive
 
@@ -55,15 +56,6 @@ BACK_OFF_FIRST_S = 0.2
 BACK_OFF_LIMIT_S = 5.0
 
 
-# What the adapters need beside the minimal install; their own messages do not always say it.
-_NEEDS = {
-    "gs_usb": "; needs: pip install 'les02-listener[gs-usb]', a channel index and [can] bitrate",
-    "pcan": "; needs: PEAK's PCAN-Basic, pip install 'les02-listener[pcan]' and [can] bitrate",
-    "slcan": "; needs: pip install 'les02-listener[slcan]', the serial port as channel and [can] bitrate",
-    "socketcand": "; needs: [can] options = {host = ..., port = ...}",
-}
-
-
 Handler = Callable[[RawFrame], None]
 
 
@@ -82,20 +74,62 @@ class CANBusReader:
         self._delivery: _Delivery | None = None
         self._dropped = 0
         self._drop_counter = 0
+        self._handler: Handler | None = None
+        self._taps: tuple[Handler, ...] = ()
+
+    @property
+    def bus(self) -> can.BusABC | None:
+        """None while it is lost or closed."""
+        return self._bus
 
     def open(self) -> None:
         self._bus = open_bus(self._config)
 
+    async def open_in_thread(self) -> None:
+        """As `open`; the loop goes on meanwhile."""
+        self._bus = await in_thread(partial(open_bus, self._config))
+
     async def deliver(self, handler: Handler) -> NoReturn:
         """Calls the handler for each frame of the open bus, until `BusLost` or an error of the handler's."""
         assert self._bus is not None
+        self._handler = handler
         loop = asyncio.get_running_loop()
         receive = _receiver(self._bus, self._config.interface)
-        delivery = self._delivery = _Delivery(self._bus, receive, handler, loop)
+        delivery = self._delivery = _Delivery(self._bus, receive, self._tapped(handler), loop)
         try:
             await delivery.ended
         finally:
             delivery.stop()
+
+    def tap(self, onlooker: Handler) -> Callable[[], None]:
+        """Returns the function that ends it. While nobody looks on it costs nothing."""
+        self._set_taps((*self._taps, onlooker))
+
+        def end() -> None:
+            self._set_taps(tuple(tap for tap in self._taps if tap is not onlooker))
+
+        return end
+
+    def _set_taps(self, taps: tuple[Handler, ...]) -> None:
+        self._taps = taps
+        if self._delivery is not None and self._handler is not None:
+            self._delivery.handler = self._tapped(self._handler)
+
+    def _tapped(self, handler: Handler) -> Handler:
+        taps = self._taps
+        if not taps:
+            return handler
+
+        def to_all(frame: RawFrame) -> None:
+            handler(frame)
+            for tap in taps:
+                try:
+                    tap(frame)
+                except Exception:  # noqa: BLE001 - an onlooker's defect must not end the reading
+                    _log.exception("onlooker_failed", onlooker=repr(tap))
+                    self._set_taps(tuple(other for other in self._taps if other is not tap))
+
+        return to_all
 
     async def reopen(self) -> None:
         """Tries until the bus is there again. The jitter keeps several readers from knocking in step."""
@@ -104,7 +138,7 @@ class CANBusReader:
         while True:
             await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
             try:
-                self._bus = await _open_in_thread(self._config)
+                self._bus = await in_thread(partial(open_bus, self._config))
             except BusUnavailable as exc:
                 _log.debug("bus_still_unavailable", reason=str(exc))
                 delay_s = min(2 * delay_s, BACK_OFF_LIMIT_S)
@@ -123,6 +157,18 @@ class CANBusReader:
                 self._dropped += (counter - self._drop_counter) & 0xFFFF_FFFF
                 self._drop_counter = counter
         return self._dropped
+
+    async def close_in_thread(self) -> None:
+        """As `close`; the loop does not wait for an adapter's thread, nor for its last words."""
+        self.dropped()
+        self._drop_counter = 0
+        delivery, self._delivery = self._delivery, None
+        bus, self._bus = self._bus, None
+        if delivery is not None:
+            await delivery.stop_in_thread()
+        if bus is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(bus.shutdown)
 
     def close(self) -> None:
         self.dropped()
@@ -174,7 +220,7 @@ class _Delivery(can.Notifier):
         self.overflowed = 0
         self._running_loop = loop
         self._receive = receive
-        self._handler = handler
+        self.handler = handler
         self._poll_timer: asyncio.TimerHandle | None = None
         self._woken_at = 0.0
         self._busy_wake_ups = 0
@@ -190,6 +236,14 @@ class _Delivery(can.Notifier):
             self._poll_timer.cancel()
         super().stop(timeout)
         self.ended.cancel()
+
+    async def stop_in_thread(self) -> None:
+        threads = [reader for reader in self._readers if isinstance(reader, threading.Thread)]
+        if threads and not self._stopped:
+            self._stopped = True  # which they look at
+            await asyncio.to_thread(threads[0].join, 2 * THREAD_POLL_S)
+            self._stopped = False
+        self.stop(0.0)
 
     # Interfaces with a descriptor
 
@@ -217,7 +271,7 @@ class _Delivery(can.Notifier):
 
     def _drain(self, bus: can.BusABC) -> int | None:
         """How many frames were there; None when it is over."""
-        receive, handler = self._receive, self._handler
+        receive, handler = self._receive, self.handler
         for count in range(DRAIN_BUDGET):
             try:
                 frame = receive()
@@ -306,7 +360,7 @@ class _Delivery(can.Notifier):
 
     def _handle(self, frame: RawFrame) -> None:
         try:
-            self._handler(frame)
+            self.handler(frame)
         except Exception as exc:  # noqa: BLE001 - a defect: raised where it can end the daemon
             self._end(exc)
 
@@ -331,47 +385,5 @@ def open_bus(config: CanConfig) -> can.BusABC:
             socketcan.prepare(cast("SocketcanBus", bus), config.receive_buffer)
     # Drivers raise what they like: ImportError, ValueError, TypeError, their own.
     except Exception as exc:
-        raise BusUnavailable(_explain(exc, config)) from exc
+        raise BusUnavailable(explain(exc, config)) from exc
     return bus
-
-
-async def _open_in_thread(config: CanConfig) -> can.BusABC:
-    """Some adapters take seconds to answer, or for ever: neither clients nor the exit must wait for them.
-
-    Hence not `asyncio.to_thread`: the exit joins its threads.
-    """
-    opened: Future[can.BusABC] = Future()
-    opened.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            opened.set_result(open_bus(config))
-        except Exception as exc:  # noqa: BLE001 - raised again where it is awaited
-            opened.set_exception(exc)
-
-    threading.Thread(target=run, name="open the bus", daemon=True).start()
-    return await asyncio.wrap_future(opened)
-
-
-def _explain(exc: Exception, config: CanConfig) -> str:
-    channel = config.channel
-    name = f"{config.interface} {channel}"
-    code = exc.errno if isinstance(exc, OSError) else getattr(exc, "error_code", None)
-    if config.interface not in can.VALID_INTERFACES:
-        known = ", ".join(sorted(can.VALID_INTERFACES))
-        return f"no such interface: {config.interface}; python-can knows {known}"
-    if config.interface != "socketcan":
-        needs = _NEEDS.get(config.interface, "")
-        return f"cannot open {name}: {str(exc) or type(exc).__name__}{needs}"
-    if code == errno.EAFNOSUPPORT:
-        return f"cannot open {name}: this kernel has no CAN; try: sudo modprobe can_raw (or leslisten --demo)"
-    if code == errno.ENODEV:
-        make = (
-            f"sudo ip link add dev {channel} type vcan && sudo ip link set up {channel}"
-            if channel.startswith("vcan")
-            else f"sudo ip link set {channel} up type can bitrate 250000 (ip link shows what is there)"
-        )
-        return f"cannot open {name}: no such interface; try: {make}"
-    if code == errno.ENETDOWN:
-        return f"cannot open {name}: the interface is down; try: sudo ip link set {channel} up"
-    return f"cannot open {name}: {exc}"

@@ -30,6 +30,7 @@ Speed = Annotated[float, Meta(gt=0, le=100_000, description="above 0 and up to 1
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="in 1…1000000")]
 Buffer = Annotated[int, Meta(ge=4096, le=2**31 - 1, description="in 4096…2147483647 bytes")]
 Milliseconds = Annotated[float, Meta(ge=0, le=1000, description="in 0…1000 ms")]
+PretriggerSeconds = Annotated[float, Meta(ge=0, le=60, description="in 0…60 s")]
 FileSize = Annotated[int, Meta(ge=0, le=2**63 - 1, description="0 or a number of bytes")]
 Bitrate = Annotated[Annotated[int, Meta(ge=1, le=10**7)] | None, Meta(description="in 1…10000000 bit/s")]
 _LEVELS = r"(?i)^(debug|info|warning|error)\Z"
@@ -110,6 +111,40 @@ class RidesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_megabytes: Count = 4000
 
 
+class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = False
+    host: Name = "localhost"
+    port: Port = 8000
+    cors_origins: Origins = ()
+
+
+class WorkbenchBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As `POST /connect` takes it."""
+
+    device_type: str
+    channel: str | int
+    baudrate: str | None = None
+    listen_only: bool = False
+    fd: bool = False
+    data_bitrate: Bitrate = None
+    receive_own: bool = False
+
+
+WorkbenchBuses = Annotated[
+    dict[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")], WorkbenchBus],
+    Meta(max_length=16, description="up to 16 tables of device_type, channel, baudrate …"),
+]
+
+
+class WorkbenchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = False
+    transmit: bool = False
+    dbc_folder: str = ""
+    recordings_folder: str = ""
+    pretrigger_s: PretriggerSeconds = 0.0
+    buses: WorkbenchBuses = {}
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level = "INFO"
     format: Format = "auto"
@@ -125,6 +160,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: AccessConfig = AccessConfig()
     rides: RidesConfig = RidesConfig()
     database: DatabaseConfig = DatabaseConfig()
+    api: ApiConfig = ApiConfig()
+    workbench: WorkbenchConfig = WorkbenchConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

@@ -5,9 +5,7 @@ A write to a socket costs twenty times what an event costs; with many clients no
 1. An event is encoded once. Events wait in one batch; a *flush* joins their frames and writes them to each
    client with one system call. Clients that asked for the same (a *group*) get the same bytes: server
    frames are not masked, and no compression is negotiated. One event stays one message.
-2. The flush clocks itself: an event that comes alone goes out at once, a batch at the end of the loop's
-   turn, neither before the last flush has been paid for with a pause as long as it took. An idle daemon
-   answers at once; a loaded one joins more by itself, and spends about half of its time here at most.
+2. The flush clocks itself (`pace`): an idle daemon answers at once, a loaded one joins more by itself.
 3. Nothing here awaits a client. One whose write buffer would exceed its bound is *held back*: samples are
    skipped for it and counted, states wait in its queue. When half of the buffer has drained it is told
    what it missed (`gap`), gets its states and goes on with what is current. More states than its queue
@@ -26,15 +24,12 @@ from listener import events
 from listener.config import WebsocketConfig
 from listener.events import SAMPLES, EventEnvelope
 from listener.outbound import Client, Item, address_of, gap_frame, numbered, render, text_frame
+from listener.pace import Pace
 from listener.ring import Kind, Ring
 from listener.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
 
-# A flush shorter than this needs no pause.
-FREE_S = 0.0002
-# After so long without any, an event is likely to stay alone.
-SPARSE_S = 0.001
 HELD_CHECK_S = 0.05
 # States that wait for a client are bounded in number by the configuration, and in bytes by so many buffers.
 STATES_FACTOR = 16
@@ -85,7 +80,7 @@ class _Group:
 class Fanout:
     def __init__(self, config: WebsocketConfig) -> None:
         self._config = config
-        self._coalesce_s = config.coalesce_ms / 1000
+        self._pace = Pace(self.flush, config.coalesce_ms / 1000)
         self._ring = Ring(config.resume_bytes, config.resume_s)
         self._groups: dict[Subscription, _Group] = {}
         self._batch: list[Item] = []
@@ -93,11 +88,8 @@ class Fanout:
         # Or a batch alone, with its headers and numbers, could exceed what may be held for a client.
         self._batch_limit = config.write_buffer * 3 // 4
         self._flushed = 0  # the number of the last event that is not in the batch any more
-        self._flush_timer: asyncio.Handle | None = None
         self._rates_wanted = False
         self._rate_timer: asyncio.TimerHandle | None = None
-        self._next_flush_at = 0.0
-        self._was_alone = True
         self._held: dict[Client, None] = {}  # in the order in which they have their turn
         self._held_timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -116,16 +108,12 @@ class Fanout:
         self._batch_bytes += len(payload)
         if self._batch_bytes > self._batch_limit:
             self.flush()
-        elif self._flush_timer is None:
-            self._schedule()
+        elif self._pace.timer is None:
+            self._pace.schedule()
 
     def flush(self) -> None:
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        began = self._clock()
+        began = self._pace.begin()
         batch, self._batch, self._batch_bytes = self._batch, [], 0
-        self._was_alone = len(batch) <= 1
         for group in tuple(self._groups.values()):
             items = group.select(batch, began)
             if not items:
@@ -135,20 +123,9 @@ class Fanout:
                 if client.held_since is not None or not client.write(data):
                     self._hold(client, items)
         self._flushed = self._ring.head
-        now = self._clock()
-        cost_s = now - began
-        self._next_flush_at = max(now + cost_s if cost_s > FREE_S else now, began + self._coalesce_s)
+        now = self._pace.end(began, alone=len(batch) <= 1)
         if self._rates_wanted:
             self._wait_for_rates(now)
-
-    def _schedule(self) -> None:
-        wait_s = self._next_flush_at - self._clock()
-        if wait_s < -SPARSE_S and self._was_alone:
-            self.flush()  # saves a turn of the loop, which costs as much as three clients
-        elif wait_s > 0:
-            self._flush_timer = asyncio.get_running_loop().call_later(wait_s, self.flush)
-        else:
-            self._flush_timer = asyncio.get_running_loop().call_soon(self.flush)
 
     # Clients
 
@@ -212,7 +189,8 @@ class Fanout:
     def stop(self) -> None:
         """The last events go out; who is held back is aborted, or the closing handshake would wait for it."""
         self.flush()
-        for timer in (self._flush_timer, self._rate_timer, self._held_timer):
+        self._pace.cancel()
+        for timer in (self._rate_timer, self._held_timer):
             if timer is not None:
                 timer.cancel()
         for client in self._held:
@@ -335,7 +313,7 @@ class Fanout:
             self._rate_timer.cancel()
             self._rate_timer = None
         if due:
-            delay_s = max(0.0, min(due) - now, self._next_flush_at - now)
+            delay_s = max(0.0, min(due) - now, self._pace.next_at - now)
             self._rate_timer = asyncio.get_running_loop().call_later(delay_s, self.flush)
 
 

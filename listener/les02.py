@@ -202,6 +202,8 @@ class LES02:
             events.system(frame.timestamp, sender, reading.state, reading.raw, self._source), reading.state
         )
         if reading.state == LOCKED:
+            if self._state[channel] != LOCKED:
+                self.diagnosis.restart(channel)  # positions do not get lost that are not sent
             self._hear(channel, LOCKED, frame.timestamp)
 
     _HANDLERS: Final = {

@@ -7,6 +7,7 @@ Exit codes: 0 after SIGINT or SIGTERM; 1 when the bus or the port cannot be had,
 import asyncio
 import contextlib
 import gc
+import importlib.util
 import os
 import resource
 import signal
@@ -27,10 +28,14 @@ from listener.demo import Demo, push_buttons
 from listener.hub import Hub
 from listener.les02 import BUS_UP, LES02
 from listener.page import Page
-from listener.websocket_server import Answer, PortUnavailable, WebSocketEventServer
+from listener.ports import PortUnavailable
+from listener.sessions import Paths
+from listener.websocket_server import Answer, WebSocketEventServer
 
 if TYPE_CHECKING:
+    from listener.api.wing import Api
     from listener.rides.wing import Recorder
+    from listener.workbench.wing import Bench
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +44,8 @@ STOP_S = 5.0
 OWN_FILES = 200
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
+# What the extra of a section's name brings.
+EXTRAS = {"api": ("fastapi", "uvicorn", "python_multipart", "fastapi_offline")}
 
 
 class Daemon:
@@ -52,11 +59,16 @@ class Daemon:
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
         pages = {"/": Page().answer, "/healthz": self._health, "/metrics": self._metrics}
         self.commands = Commands()
-        access = Access(loaded.config.access.read_tokens, loaded.config.access.control_tokens)
-        self.server = WebSocketEventServer(loaded.config.websocket, self._hello, pages, self.commands, access)
+        self.access = Access(loaded.config.access.read_tokens, loaded.config.access.control_tokens)
+        self.paths = Paths()
+        self.server = WebSocketEventServer(
+            loaded.config.websocket, self._hello, pages, self.commands, self.access, self.paths
+        )
         self.hub.subscribe(self.server.broadcast)
         self._demo = Demo(loaded.config.can.channel) if loaded.demo else None
         self._recorder: Recorder | None = None
+        self._api: Api | None = None
+        self._bench: Bench | None = None
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM; raises whatever stops it before."""
@@ -82,6 +94,12 @@ class Daemon:
         """What is enabled beside the sensor; left in reverse order, when the sensor is not read any more."""
         config = self._loaded.config
         wings.enter_context(push_buttons(self.commands, self._demo))
+        if config.api.enabled:
+            from listener.api.wing import Api
+
+            self._api = Api(
+                config.api, config.websocket, self.access, self.paths, lambda: self._health(None)[:3]
+            )
         if config.rides.enabled:
             from listener.database import Database
             from listener.rides.wing import rides
@@ -99,10 +117,27 @@ class Daemon:
                     config.rides,
                     resolution_mm=config.les02.resolution_mm,
                     source=config.les02.source,
+                    api=self._api,
                 )
             )
             if self._demo is not None:
                 self._demo.expect = self._recorder.expect
+        if config.workbench.enabled:
+            from listener.workbench.wing import workbench
+
+            self._bench = await wings.enter_async_context(
+                workbench(
+                    config.workbench,
+                    sensor=config.can,
+                    reader=self.reader,
+                    sensor_is_up=lambda: self.sensor.bus == BUS_UP,
+                    folder=database_path(self._loaded).parent,
+                    paths=self.paths,
+                    api=self._api,
+                )
+            )
+        if self._api is not None:
+            await wings.enter_async_context(self._api.serving())  # with the routes of all wings
         wings.callback(self.reader.close)
 
     async def _work(self, stop: asyncio.Event) -> None:
@@ -116,6 +151,10 @@ class Daemon:
                 parts.append(tasks.create_task(self._demo.run(), name="simulate the sensor"))
             if self._recorder is not None:
                 parts.append(tasks.create_task(self._recorder.run(), name="write rides"))
+            if self._bench is not None:
+                parts.append(tasks.create_task(self._bench.run(), name="work the bench"))
+            if self._api is not None:
+                parts.append(tasks.create_task(self._api.watch(), name="serve the REST API"))
             # What lives until the end need not be looked at by every garbage collection.
             gc.collect()
             gc.freeze()
@@ -147,14 +186,20 @@ class Daemon:
             "parts": self._parts,
             "ride": self._recorder.ride if self._recorder else None,
             "storing": self._recorder.storing if self._recorder else "off",
+            "troubles": self._recorder.troubles if self._recorder else [],
             **self.sensor.snapshot(),
         }
         return events.hello(time.time(), payload, settings.source)
 
     @property
     def _parts(self) -> list[str]:
-        enabled = {"demo": self._demo is not None, "rides": self._recorder is not None}
-        return [name for name, is_there in enabled.items() if is_there]
+        enabled = {"demo": self._demo, "rides": self._recorder, "workbench": self._bench, "api": self._api}
+        return [name for name, part in enabled.items() if part is not None]
+
+    @property
+    def _clients(self) -> int:
+        """That stay, on all ports."""
+        return self.server.clients + (self._api.clients if self._api else 0)
 
     def _health(self, _: object) -> Answer:
         sensor, diagnosis = self.sensor, self.sensor.diagnosis
@@ -166,7 +211,7 @@ class Daemon:
             "uptime_s": round(time.monotonic() - self._started, 1),
             **sensor.snapshot(),
             "last_frame_age_s": age_s,
-            "clients": self.server.clients,
+            "clients": self._clients,
             "frames": sensor.counts,
             "lost": diagnosis.lost,
             "can_errors": diagnosis.can_errors,
@@ -175,6 +220,8 @@ class Daemon:
         }
         if self._recorder is not None:
             body["rides"] = {"storing": self._recorder.storing, **self._recorder.counts}
+        if self._bench is not None:
+            body["workbench"] = self._bench.health()
         return 200 if up else 503, "application/json", msgspec.json.encode(body)
 
     def _metrics(self, _: object) -> Answer:
@@ -192,7 +239,7 @@ class Daemon:
             "les02_clock_steps_total": diagnosis.clock_steps,
             "les02_subscriber_failures_total": self.hub.failures,
             "les02_bus_up": sensor.bus == BUS_UP,
-            "les02_clients": self.server.clients,
+            "les02_clients": self._clients,
             "les02_uptime_seconds": time.monotonic() - self._started,
         }
 
@@ -222,6 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = config.build_parser().parse_args(arguments)
     try:
         loaded = config.load(vars(options), os.environ, Path.cwd())
+        _check_extras(loaded.config)
         if options.check_config:
             sys.stdout.write(config.describe(loaded))
             if loaded.config.rides.enabled:
@@ -230,7 +278,8 @@ def main(arguments: list[str] | None = None) -> int:
         logs.configure(loaded.config.logging)
     except config.ConfigError as exc:
         return _complain(str(exc), EXIT_CONFIG)
-    _allow_files(loaded.config.websocket.max_clients)
+    servers = 2 if loaded.config.api.enabled else 1
+    _allow_files(servers * loaded.config.websocket.max_clients)
     try:
         asyncio.run(Daemon(loaded).run())
         logs.flush()
@@ -242,6 +291,12 @@ def main(arguments: list[str] | None = None) -> int:
         _log.critical("listener_failed", exc_info=exc)
         return _complain(f"stopped by an error: {type(cause).__name__}: {cause}", EXIT_FAILED)
     return 0
+
+
+def _check_extras(wanted: config.Config) -> None:
+    for section, modules in EXTRAS.items():
+        if getattr(wanted, section).enabled and not all(map(importlib.util.find_spec, modules)):
+            raise config.ConfigError(f"[{section}] enabled: needs: pip install 'les02-listener[{section}]'")
 
 
 def _allow_files(clients: int) -> None:

@@ -20,7 +20,6 @@ import msgspec
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from listener import events
@@ -29,10 +28,13 @@ from listener.commands import Command, CommandError, Commands, call
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.fanout import Fanout
+from listener.inbound import INBOUND_RATE, heard
 from listener.origins import Origins
 from listener.outbound import Client, address_of
+from listener.path_peer import PathPeer
+from listener.ports import PortUnavailable, explain
+from listener.sessions import Paths, Session
 from listener.subscription import Resume, Subscription, SubscriptionError, from_command, parse_query
-from listener.throttle import TokenBucket
 
 _log = structlog.get_logger(__name__)
 
@@ -40,11 +42,6 @@ CLOSE_S = 0.5
 # Shorter than the daemon's own deadline: a connection left idle by a browser must not outlast it.
 OPEN_S = 3.0
 INBOUND_MAX_BYTES = 64 * 1024
-# Messages a second that one client may send, and how many at once.
-INBOUND_RATE = 20.0
-INBOUND_BURST = 50.0
-# Who goes on after so many that were not read is not a client but a flood.
-REFUSED_MAX = 1000
 INBOUND_CHUNK_BYTES = 4096
 REASON_MAX = 200
 # Commands that wait for the disk or whatever they need, of all clients.
@@ -58,10 +55,6 @@ _COUNTED = ("clients_refused", "messages_received", "messages_refused")
 Answer = tuple[int, str, bytes] | tuple[int, str, bytes, Mapping[str, str]]
 # What is at one path, given the headers of the request.
 Page = Callable[[Headers], Answer]
-
-
-class PortUnavailable(Exception):  # noqa: N818 - a condition of the machine
-    """The address cannot be listened on; the text says why."""
 
 
 class _Inbound(msgspec.Struct):
@@ -118,8 +111,11 @@ class WebSocketEventServer:
         pages: Mapping[str, Page],
         commands: Commands | None = None,
         access: Access | None = None,
+        paths: Paths | None = None,
     ) -> None:
         self._config = config
+        self._paths = Paths() if paths is None else paths
+        self._sessions: set[asyncio.Task[Any]] = set()
         self._commands = Commands() if commands is None else commands
         self._calls: set[asyncio.Task[None]] = set()
         self._hello = hello
@@ -135,11 +131,14 @@ class WebSocketEventServer:
 
     @property
     def clients(self) -> int:
-        return self._fanout.clients
+        """Of events, and of sessions under other paths."""
+        return self._fanout.clients + len(self._sessions)
 
     @property
     def counts(self) -> Counter[str]:
-        return Counter({"events": self._fanout.head, **self._fanout.counts, **self._counts})
+        own = Counter({"events": self._fanout.head, **self._fanout.counts})
+        own.update(self._counts)
+        return own
 
     @property
     def port(self) -> int:
@@ -155,7 +154,7 @@ class WebSocketEventServer:
             self._server = await self._listen(socket.AF_INET if port == 0 else socket.AF_UNSPEC)
         except (OSError, UnicodeError) as exc:  # UnicodeError: a host that no name server could be asked for
             if getattr(exc, "errno", None) != errno.EADDRNOTAVAIL or host != "localhost":
-                raise PortUnavailable(_explain(exc, host, port)) from exc
+                raise PortUnavailable(explain(exc, host, port)) from exc
             # `localhost` names ::1 on many machines whose kernel has no IPv6.
             self._server = await self._listen(socket.AF_INET)
         _log.info("websocket_server_started", url=f"ws://{host}:{self.port}")
@@ -175,6 +174,9 @@ class WebSocketEventServer:
             # Within its bound, and yet so full that websockets waits for room before its own deadline runs.
             for connection in tuple(self._alive):
                 connection.transport.abort()
+            # A session that waits for something else than its client.
+            for session in tuple(self._sessions):
+                session.cancel()
             await self._server.wait_closed()
 
     async def _listen(self, family: socket.AddressFamily) -> Server:
@@ -211,37 +213,48 @@ class WebSocketEventServer:
             # After the handshake: of one that was refused a browser's page learns nothing.
             await connection.close(1008, "a token is needed" if token is None else "this token is not known")
             return
-        client = self._welcome(connection, scope, *parse_query(query))
         self._connections[host] += 1
-        _log.info("client_connected", address=address_of(connection), total=self.clients)
-        bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
-        refused = 0
+        path = _path(connection.request)
+        # With this one, which is about to come in.
+        _log.info("client_connected", address=address_of(connection), path=path, total=self.clients + 1)
         try:
-            # Abnormal ends are as ordinary as normal ones: a tablet goes out of range.
-            with contextlib.suppress(ConnectionClosed):
-                async for message in connection:
-                    self._counts["messages_received"] += 1
-                    was_dry = bucket.is_dry
-                    if bucket.take(time.monotonic()):
-                        self._receive(client, message)
-                        continue
-                    self._counts["messages_refused"] += 1
-                    refused += 1
-                    if refused > REFUSED_MAX:
-                        _log.warning("client_aborted", address=address_of(connection), reason="flood")
-                        connection.transport.abort()
-                        break
-                    if not was_dry:  # one answer, or the flood would be answered with another
-                        self._answer_error(client, "too_many_messages", f"{INBOUND_RATE:g} a second")
+            self._bound_kernel(connection)
+            if path == "/":
+                await self._events(connection, scope, query)
+            elif session := self._paths.find(path):
+                await self._follow(session, PathPeer(connection, scope, query, self._config, self._counts))
+        finally:
+            self._connections -= Counter({host: 1})
+            code = connection.close_code
+            _log.info("client_disconnected", address=address_of(connection), code=code, total=self.clients)
+
+    async def _events(self, connection: ServerConnection, scope: Scope, query: str) -> None:
+        client = self._welcome(connection, scope, *parse_query(query))
+        too_many = partial(self._answer_error, client, "too_many_messages", f"{INBOUND_RATE:g} a second")
+        try:
+            async for message in heard(connection, self._counts, too_many):
+                self._receive(client, message)
         finally:
             self._fanout.forget(client)
-            self._connections -= Counter({host: 1})
-            _log.info(
-                "client_disconnected",
-                address=address_of(connection),
-                code=connection.close_code,
-                total=self.clients,
-            )
+
+    async def _follow(self, session: Session, peer: PathPeer) -> None:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._sessions.add(task)
+        try:
+            await session(peer)
+        except Exception:  # noqa: BLE001 - its defect must not end the server
+            _log.exception("session_failed", address=peer.address)
+            await peer.close(1011, "the session has failed; the log says why")
+        else:
+            await peer.close()
+        finally:
+            self._sessions.discard(task)
+
+    def _bound_kernel(self, connection: ServerConnection) -> None:
+        sock = connection.transport.get_extra_info("socket")
+        # The kernel alone would keep a minute of stale samples for who does not read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
 
     def _welcome(
         self,
@@ -250,10 +263,6 @@ class WebSocketEventServer:
         subscription: Subscription,
         resume: Resume | None,
     ) -> Client:
-        sock = connection.transport.get_extra_info("socket")
-        # The kernel alone would keep a minute of stale samples for who does not read.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
         client = Client(connection, self._config.write_buffer, scope)
         head = self._fanout.join(client, subscription)
         hello = self._hello()
@@ -315,8 +324,9 @@ class WebSocketEventServer:
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
         """None lets the WebSocket handshake go on; everything else is answered here."""
-        path = request.path.partition("?")[0]
-        if path == "/" and "websocket" in _header(request, "Upgrade").lower():
+        path = _path(request)
+        known = path == "/" or self._paths.find(path) is not None
+        if known and "websocket" in _header(request, "Upgrade").lower():
             return self._handshake(connection, request)
         if request.method not in {"GET", "HEAD"}:
             return _response(405, "text/plain", b"Only GET is answered here.\n")
@@ -333,7 +343,8 @@ class WebSocketEventServer:
         if not self._origins.admit(_header(request, "Origin"), _header(request, "Host")):
             return _response(403, "text/plain", b"This origin is not allowed; see [websocket] origins.\n")
         try:
-            parse_query(_token_and_query(request)[1])
+            if _path(request) == "/":
+                parse_query(_token_and_query(request)[1])
         except SubscriptionError as exc:
             return _response(400, "text/plain", f"{exc}\n".encode())
         address = connection.remote_address
@@ -355,14 +366,12 @@ def _is_here(connection: ServerConnection) -> bool:
     return bool(address) and ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
 
 
-def _explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
-    if getattr(exc, "errno", None) == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use; is another listener running? (ss -ltnp 'sport = :{port}')"
-    return f"cannot listen on {host} port {port}: {getattr(exc, 'strerror', None) or exc}"
-
-
 def _nothing_here(_: Headers) -> Answer:
     return 404, "text/plain", b"Nothing here; try /, /healthz or /metrics.\n"
+
+
+def _path(request: Request) -> str:
+    return request.path.partition("?")[0]
 
 
 def _token_and_query(request: Request) -> tuple[str | None, str]:

@@ -25,6 +25,7 @@ WAY_OF_A_FRAME = {
     "events",
     "hub",
     "fanout",
+    "pace",
     "outbound",
 }
 WAY_LINES = 1200
@@ -53,6 +54,7 @@ PURE = {
     "listener.subscription",
     "listener.throttle",
     "listener.schema",
+    "listener.api.visitors",
     "listener.rides.motion",
     "listener.rides.detector",
     "listener.rides.edges",
@@ -64,10 +66,18 @@ PURE = {
     "listener.rides.curves",
     "listener.rides.files",
     "listener.rides.plot",
+    "listener.workbench.identifiers",
+    "listener.workbench.messages",
+    "listener.workbench.descriptions",
+    "listener.workbench.layout",
+    "listener.workbench.codec",
+    "listener.workbench.frame_bits",
+    "listener.workbench.statistics",
     "listener.robots.messages",
     "listener.mesh.uart_codec",
     "listener.mesh.messages",
     "mock.profile",
+    "mock.slcan_firmware",
 }
 # No arrow runs up. Neighbours may know each other on the first two floors, but not on the third.
 FLOORS = [
@@ -91,8 +101,23 @@ FLOORS = [
         "access",
         "origins",
         "sessions",
+        "pace",
+        "rest",
+        "ports",
     },
-    {"hub", "socketcan", "can_reader", "diagnosis", "outbound", "fanout", "client", "database"},
+    {
+        "hub",
+        "socketcan",
+        "opening",
+        "can_reader",
+        "diagnosis",
+        "outbound",
+        "inbound",
+        "path_peer",
+        "fanout",
+        "client",
+        "database",
+    },
     {"les02", "websocket_server", "debug_ws_client", "demo"},
     {"main"},
 ]
@@ -110,6 +135,16 @@ OPEN_TO_WINGS = {
     "listener.access",
     "listener.sessions",
     "listener.rest",
+    # For the API, which lets clients in by the same rules.
+    "listener.inbound",
+    "listener.origins",
+    "listener.ports",
+    # For the workbench, which reads buses as the heart does and serves many clients as it does.
+    "listener.can_errors",
+    "listener.can_reader",
+    "listener.opening",
+    "listener.pace",
+    "listener.throttle",
 }
 
 

@@ -70,6 +70,7 @@ class Recorder:
         self._piece = Piece()
         self._handed_on = 0.0
         self._expected = NOTHING_EXPECTED
+        self._troubles: dict[tuple[str, str], dict[str, float]] = {}
         self._counts = {"rides": 0, "relevels": 0}
         self._writer = Writer(
             hub, database, config, source=source, load=self._read, known=self._known, wall=wall
@@ -97,6 +98,14 @@ class Recorder:
         if ride is None:
             return None
         return {"ride_id": ride.id, "start_ts": ride.start_ts, "direction": ride.direction}
+
+    @property
+    def troubles(self) -> list[dict[str, Any]]:
+        """What is wrong with the positions and not over yet, for who comes later."""
+        return [
+            {"channel": channel, "code": code, "details": details}
+            for (channel, code), details in self._troubles.items()
+        ]
 
     async def load(self) -> None:
         """What earlier runs have left; if the disk does not tell it now, it will later."""
@@ -270,11 +279,14 @@ class Recorder:
             self._writer.want(self._last)
 
     def _complain(self, finding: Finding) -> None:
+        kind = finding.channel, finding.code
         if finding.well_again:
+            self._troubles.pop(kind, None)
             _log.info("well_again", code=finding.code, channel=finding.channel, **finding.details)
             more = {"code": finding.code, **finding.details}
             event = events.status(finding.ts, finding.channel, "well_again", self._source, **more)
         else:
+            self._troubles[kind] = finding.details
             _log.warning(finding.code, channel=finding.channel, **finding.details)
             event = events.error(finding.ts, finding.channel, finding.code, finding.details, self._source)
         self._hub.publish(event)

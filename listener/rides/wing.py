@@ -6,6 +6,7 @@ The file is this listener's alone: rides without an end that another one finds i
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,6 +16,9 @@ from listener.database import Database
 from listener.hub import Hub
 from listener.rides.commands import RideCommands
 from listener.rides.recorder import Recorder
+
+if TYPE_CHECKING:
+    from listener.rest import Api
 
 __all__ = ["Recorder", "rides"]
 
@@ -33,13 +37,19 @@ async def rides(
     *,
     resolution_mm: float,
     source: str,
+    api: "Api | None" = None,
 ) -> AsyncIterator[Recorder]:
     recorder = Recorder(hub, database, config, resolution_mm=resolution_mm, source=source)
     database.claim()
     await recorder.load()
     leave = hub.subscribe(recorder.annotate, first=True), hub.subscribe(recorder.follow)
     try:
-        with RideCommands(database, recorder, config).registered(commands):
+        ride_commands = RideCommands(database, recorder, config)
+        if api is not None:
+            from listener.rides.routes import router
+
+            api.include(router(ride_commands))
+        with ride_commands.registered(commands):
             yield recorder
     finally:
         recorder.interrupt("stopped")

@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, TextMessage
 from wsproto.events import Request as WsRequest
 
-from listener import events, fanout, outbound
+from listener import events, outbound, pace
 from listener.inbound import INBOUND_BURST
 from listener.websocket_server import WebSocketEventServer
 from tests.listener.serving import (
@@ -80,7 +80,7 @@ async def test_an_event_that_comes_alone_is_written_at_once(
         await receive(client)
         writes = Writes(server, monkeypatch)
         for number in range(5):
-            await asyncio.sleep(10 * fanout.SPARSE_S)
+            await asyncio.sleep(10 * pace.SPARSE_S)
             server.broadcast(sample(number))
             assert len(writes.sizes) == number + 1
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from listener.events import EventEnvelope
-from tests.listener.les02_bench import TS, Bench, frame, position
+from tests.listener.les02_bench import TS, Bench, frame, lock, position
 
 PERIOD_S = 0.004
 
@@ -202,3 +202,13 @@ async def test_the_watch_reads_the_counter_every_second(
     with pytest.raises(InterruptedError):
         await bench.les02.watch()
     assert [gap[0] for gap in gaps(bench)] == ["kernel"] * 3
+
+
+def test_what_a_locked_sensor_does_not_send_is_not_missing(bench: Bench) -> None:
+    ride(bench, 600)
+    locked_s = 2.0
+    bench.now += locked_s
+    for channel in ("master", "slave"):
+        bench.feed(lock(channel))
+    ride(bench, 800, first=600 + round(locked_s / PERIOD_S))
+    assert gaps(bench) == []

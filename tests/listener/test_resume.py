@@ -31,7 +31,7 @@ async def test_who_comes_back_gets_what_it_missed_and_then_goes_on_live(start: S
     for number in range(1000):
         server.broadcast(sample(number))
     async with client_of(server, "?seq=1&resume=e1:400") as client:
-        assert (await receive(client))["payload"] == {"epoch": "e1", "seq": 1000}
+        assert (await receive(client))["payload"] == {"epoch": "e1", "seq": 1000, "access": "control"}
         for number in range(1000, 1100):
             server.broadcast(sample(number))
         got = await take(client, 700)

@@ -149,4 +149,8 @@ function heardPosition(event: Envelope): void {
   apply(model, event, at);
   const { channel, position_raw } = event.payload as { channel: ChannelName; position_raw: number };
   positions[channel]?.push(event.ts, position_raw * model.resolutionMm);
+  if (!model.parts.has("rides")) {
+    benchTime.ts = event.ts;
+    benchTime.at = at;
+  }
 }

@@ -157,7 +157,7 @@ export function Chart(props: Props) {
     else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       const step = ((span[1] - span[0]) / (event.shiftKey ? 10 : 100)) * (event.key === "ArrowLeft" ? -1 : 1);
       const next = Math.min(Math.max(at + step, span[0]), span[1]);
-      u.setCursor({ left: u.valToPos(next, "x"), top: u.over.clientHeight / 2 });
+      moveCursor(u, u.valToPos(next, "x"));
       say(readOut(u, look));
     } else return;
     event.preventDefault();
@@ -203,6 +203,12 @@ function readOut(u: uPlot, look: Look): string {
     .join(", ");
 }
 
+/** Of all charts that share it: what uPlot's type does not tell is that the third argument publishes. */
+function moveCursor(u: uPlot, left: number): void {
+  const move = u.setCursor as (at: { left: number; top: number }, fire: boolean, publish: boolean) => void;
+  move({ left, top: u.over.clientHeight / 2 }, true, true);
+}
+
 /** One finger moves the cursor, two zoom and pan; the wheel zooms, with Shift it pans. */
 function followFingers(u: uPlot, full: () => Span, zoom: Zoom): () => void {
   const fingers = new Map<number, number>();
@@ -218,7 +224,7 @@ function followFingers(u: uPlot, full: () => Span, zoom: Zoom): () => void {
     const before = [...fingers.values()];
     fingers.set(event.pointerId, x(event));
     const after = [...fingers.values()];
-    if (after.length === 1) u.setCursor({ left: after[0]!, top: over.clientHeight / 2 });
+    if (after.length === 1) moveCursor(u, after[0]!);
     else if (after.length === 2) pinch(before as Span, after as Span);
   };
   const up = (event: PointerEvent) => fingers.delete(event.pointerId);

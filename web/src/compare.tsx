@@ -104,7 +104,7 @@ function Result({ compared, zoom }: { compared: Compared; zoom: ReturnType<typeo
     <>
       <p class={comparison.passed ? "verdict passed" : "verdict failed"} data-passed={comparison.passed}>
         {comparison.passed ? `✔ ${t("passed")}` : `✖ ${t("failed")}`}
-        {reasons(comparison).map((reason) => (
+        {reasons(compared).map((reason) => (
           <span key={reason}> · {reason}</span>
         ))}
       </p>
@@ -164,8 +164,8 @@ function picturesOf({ ride, reference, comparison }: Compared) {
 }
 
 /** In the language of the page; the listener's own sentences are English. */
-function reasons({ position, velocity, tolerance }: Comparison): string[] {
-  const found: string[] = [];
+function reasons({ ride, reference, comparison: { position, velocity, tolerance } }: Compared): string[] {
+  const found: string[] = ride.direction === reference.direction ? [] : [t("reason_other_way")];
   const off = (what: string, { max, at_s }: Deviation, allowed: number, unit: string) => {
     if (Math.abs(max) > allowed) {
       found.push(t("reason_off", { what, by: signed(max), unit, at: number(at_s, 2), allowed: number(allowed) }));
@@ -183,6 +183,7 @@ function Deviations({ comparison }: { comparison: Comparison }) {
   ];
   return (
     <>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("deviation_caption")}>
       <table class="phases deviations">
         <caption>{t("deviation_caption")}</caption>
         <thead>
@@ -210,6 +211,7 @@ function Deviations({ comparison }: { comparison: Comparison }) {
           ))}
         </tbody>
       </table>
+      </div>
       <p>
         {t("longer_by", { seconds: signed(comparison.duration_s, 2), distance: signed(comparison.distance_mm) })}
       </p>

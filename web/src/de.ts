@@ -138,6 +138,7 @@ export const de: Record<Key, string> = {
   no_reference_yet: "Noch keine Referenz. Eine gute Fahrt öffnen und zur Referenz machen.",
   tolerance: "Toleranz",
   speed: "Geschwindigkeit",
+  reason_other_way: "Die Referenz fährt in die andere Richtung",
   reason_off: "{what} {by} {unit} bei {at} s (erlaubt {allowed} {unit})",
   whole_ride: "Ganze Fahrt",
   at: "bei",

@@ -142,6 +142,7 @@ export const en = {
   no_reference_yet: "No reference yet. Open a good ride and make it one.",
   tolerance: "Tolerance",
   speed: "Speed",
+  reason_other_way: "The reference goes the other way",
   reason_off: "{what} {by} {unit} at {at} s (allowed {allowed} {unit})",
   whole_ride: "Whole ride",
   at: "at",

@@ -40,11 +40,13 @@ export function Live() {
     if (ride) frozen.value = true;
   }, [ride?.id]);
 
+  // Without rides there are no motions: the channels themselves are drawn.
+  const channelsDrawn = bothChannels.value || (bench.value.epoch !== null && !parts.has("rides"));
   const whole = useWhole(over);
   const velocity = useMemo(() => feedOf(what, 2), [what.mode, shownId]);
   const position = useMemo(
-    () => (bothChannels.value ? channelsFeed(what) : feedOf(what, 1)),
-    [what.mode, shownId, bothChannels.value],
+    () => (channelsDrawn ? channelsFeed(what) : feedOf(what, 1)),
+    [what.mode, shownId, channelsDrawn],
   );
   const xValue = what.mode === "now" ? clock : undefined;
   const axis = { xTitle: what.mode === "now" ? t("time_of_day") : t("seconds_of_ride"), ...(xValue ? { xValue } : {}) };
@@ -59,7 +61,7 @@ export function Live() {
   const positionLook: Look = {
     ...axis,
     title: `${t("position")} mm`,
-    lines: bothChannels.value
+    lines: channelsDrawn
       ? [
           { label: t("channel_master"), color: "--curve-1", unit: "mm", digits: 0 },
           { label: t("channel_slave"), color: "--curve-2", unit: "mm", digits: 0, dash: [8, 5] },
@@ -118,10 +120,10 @@ export function Live() {
             <p class="empty">{t("no_motion")}</p>
           )}
           <Chart
-            key={`p ${what.mode} ${whole !== null} ${bothChannels.value}`}
+            key={`p ${what.mode} ${whole !== null} ${channelsDrawn}`}
             look={positionLook}
             zoom={zoom}
-            {...(whole && !bothChannels.value ? { data: whole.position } : { feed: position })}
+            {...(whole && !channelsDrawn ? { data: whole.position } : { feed: position })}
           />
         </div>
         {over && (
@@ -244,7 +246,7 @@ function feed(what: What, read: (from: number, to: number) => Columns): () => Pi
     const shown = spanOf(what);
     if (shown === null) return null;
     const { from, to, zero } = shown;
-    const state = `${from} ${to} ${motions.lastTime}`;
+    const state = `${from} ${to} ${Math.min(motions.lastTime ?? 0, to)}`;
     if (state === drawn) return null;
     drawn = state;
     const [times = [], ...values] = decimate(read(from, to), 1600);

@@ -152,8 +152,9 @@ function greet(model: Model, event: Envelope, at: number): void {
   const restarted = model.epoch !== null && model.epoch !== hello.epoch;
   if (restarted) {
     notice(model, "restarted", {}, at);
-    model.troubles = [];
   }
+  // Also what became well again while nobody was listening.
+  model.troubles = (hello.troubles ?? []).map((each) => ({ ...each, since: at }));
   model.epoch = hello.epoch;
   if (restarted || model.seq === null) model.seq = hello.seq;
   model.version = hello.version;

@@ -55,6 +55,7 @@ export function Overlay({ numbers }: { numbers: number[] }) {
         <Chart look={look(t("speed"), "mm/s", 200)} zoom={zoom} data={columns.speed} />
         <Chart look={look(t("distance"), "mm", 40)} zoom={zoom} data={columns.distance} />
       </div>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("rides")}>
       <table class="phases">
         <caption>{t("rides")}</caption>
         <thead>
@@ -87,6 +88,7 @@ export function Overlay({ numbers }: { numbers: number[] }) {
           ))}
         </tbody>
       </table>
+      </div>
     </article>
   );
 }

@@ -61,7 +61,7 @@ export function plotOptions(look: Look, width: number, height: number, { fontPx 
     cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
       x: { time: false },
-      y: { range: (_, low, high) => padded(low, high, look.leastSpan) },
+      y: { range: (_, low, high) => padded(low, high, look.leastSpan, look.phases ? 0.68 : 0.56) },
     },
     axes: [
       {
@@ -78,7 +78,7 @@ export function plotOptions(look: Look, width: number, height: number, { fontPx 
       ...look.lines.map((line) => ({
         label: line.label,
         stroke: cssColor(line.color, colors),
-        width: line.edge ? 0.5 : (line.width ?? 2),
+        width: ((line.edge ? 0.5 : (line.width ?? 2)) * fontPx) / 13,
         points: { show: false },
         ...(line.dash ? { dash: line.dash } : {}),
         ...(line.edge ? { class: "edge" } : {}),
@@ -88,12 +88,13 @@ export function plotOptions(look: Look, width: number, height: number, { fontPx 
     ],
     bands: look.band ? [{ series: look.band, fill: cssColor(look.lines[look.band[0] - 1]!.color, colors) + ALPHA }] : [],
     hooks: {
-      drawClear: [(plot) => drawPhases(plot, look.phases ?? [], faint, ink, fontPx)],
+      drawClear: [(plot) => shadePhases(plot, look.phases ?? [], faint)],
+      draw: [(plot) => namePhases(plot, look.phases ?? [], ink, fontPx)],
     },
   };
 }
 
-const PAPER = { width: 1000, height: 360, fontPx: 15, sharp: 2 };
+const PAPER = { width: 1000, height: 330, fontPx: 15, sharp: 2 };
 
 /** Into that canvas, for a printer. */
 export function drawOnPaper(canvas: HTMLCanvasElement, look: Look, data: uPlot.AlignedData, [min, max]: Span): void {
@@ -139,33 +140,46 @@ function ticksOf(_: uPlot, ticks: number[], __: number, ___: number, step: numbe
   return ticks.map((tick) => figure(tick, digits));
 }
 
-function padded(low: number | null, high: number | null, least: number): [number, number] {
+function padded(low: number | null, high: number | null, least: number, above: number): [number, number] {
   if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [-least / 2, least / 2];
   const span = Math.max(high - low, least);
   const middle = (low + high) / 2;
-  return [middle - 0.56 * span, middle + 0.56 * span];
+  return [middle - 0.56 * span, middle + above * span];
 }
 
-function drawPhases(plot: uPlot, phases: Phase[], faint: string, ink: string, fontPx: number): void {
+type Edges = [left: number, right: number];
+
+function phaseEdges(plot: uPlot, phase: Phase): Edges {
+  const { bbox } = plot;
+  const inside = (x: number) => Math.min(Math.max(x, bbox.left), bbox.left + bbox.width);
+  return [inside(plot.valToPos(phase.begin_s, "x", true)), inside(plot.valToPos(phase.begin_s + phase.duration_s, "x", true))];
+}
+
+function shadePhases(plot: uPlot, phases: Phase[], faint: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.fillStyle = faint;
+  phases.forEach((phase, index) => {
+    const [left, right] = phaseEdges(plot, phase);
+    ctx.globalAlpha = index % 2 ? 0.05 : 0.12;
+    ctx.fillRect(left, bbox.top, Math.max(0, right - left), bbox.height);
+  });
+  ctx.restore();
+}
+
+/** In the headroom above the curves, see `padded`. */
+function namePhases(plot: uPlot, phases: Phase[], ink: string, fontPx: number): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
-  const inside = (x: number) => Math.min(Math.max(x, bbox.left), bbox.left + bbox.width);
   ctx.save();
-  phases.forEach((phase, index) => {
-    const left = inside(plot.valToPos(phase.begin_s, "x", true));
-    const right = inside(plot.valToPos(phase.begin_s + phase.duration_s, "x", true));
-    if (right - left < 1) return;
-    ctx.fillStyle = faint;
-    ctx.globalAlpha = index % 2 ? 0.05 : 0.12;
-    ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    ctx.globalAlpha = 1;
-    ctx.font = `${(fontPx - 2) * ratio}px ${FONT}`;
+  ctx.font = `${(fontPx - 2) * ratio}px ${FONT}`;
+  ctx.fillStyle = ink;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "top";
+  for (const phase of phases) {
+    const [left, right] = phaseEdges(plot, phase);
     const name = word("phase", phase.name);
-    if (ctx.measureText(name).width < right - left - 4) {
-      ctx.fillStyle = ink;
-      ctx.textAlign = "center";
-      ctx.fillText(name, (left + right) / 2, bbox.top + fontPx * ratio);
-    }
-  });
+    if (ctx.measureText(name).width < right - left - 4) ctx.fillText(name, (left + right) / 2, bbox.top + 3 * ratio);
+  }
   ctx.restore();
 }

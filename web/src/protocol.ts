@@ -18,6 +18,7 @@ export interface Hello {
   parts: string[];
   ride: { ride_id: string; start_ts: number; direction: Direction } | null;
   storing: string;
+  troubles?: { channel: string; code: string; details: Record<string, unknown> }[];
   access?: string;
   bus: string;
   channels: Record<string, { state: string; position_raw?: number; position_ts?: number }>;

@@ -8,7 +8,7 @@ import { arrow, dateTime, number } from "./format";
 import { t, word } from "./i18n";
 import type { Ride, RideList } from "./protocol";
 import { NextSpecimen, specimen } from "./specimen";
-import { Verdict } from "./verdict";
+import { forgetVerdicts, Verdict } from "./verdict";
 
 const PAGE = 50;
 const PAGES_MAX = 500;
@@ -23,6 +23,8 @@ export function Rides() {
   const chosen = useSignal<ReadonlySet<number>>(new Set());
 
   const asked = useRef(0);
+  // Somebody else may have chosen another reference meanwhile.
+  useEffect(forgetVerdicts, []);
 
   const read = async (before?: number) => {
     const mine = ++asked.current;
@@ -101,7 +103,7 @@ export function Rides() {
                 <th scope="col" class="figure">
                   {t("distance")} mm
                 </th>
-                <th scope="col" class="figure">
+                <th scope="col" class="figure duration">
                   {t("duration")} s
                 </th>
                 <th scope="col" class="figure wide">
@@ -169,7 +171,7 @@ function Row({ ride, chosen, choose, change }: RowProps) {
         <span aria-hidden="true">{arrow(ride.direction)}</span> <span class="for-readers">{t(ride.direction)}</span>
         {number(ride.distance_mm)}
       </td>
-      <td class="figure">{over ? number(ride.summary.duration_s, 2) : t("in_progress")}</td>
+      <td class="figure duration">{over ? number(ride.summary.duration_s, 2) : t("in_progress")}</td>
       <td class="figure wide">{number(ride.summary.max?.velocity_mm_s)}</td>
       <td>{ride.reason === "completed" ? <Verdict ride={ride} /> : over ? word("reason", ride.reason!) : "–"}</td>
       <td class="name wide">{ride.note}</td>

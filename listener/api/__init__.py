@@ -1,0 +1,1 @@
+"""The REST API on its own port; needs the extra `api`."""

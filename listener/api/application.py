@@ -1,0 +1,104 @@
+"""The FastAPI application that the wings' routers are put into."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import BaseModel, Field
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
+
+from listener import __version__
+from listener.api import documentation, errors
+from listener.api.guard import Guard
+from listener.api.visitors import Doorkeeper
+
+# Status, content type, body.
+Health = Callable[[], tuple[int, str, bytes]]
+
+ABOUT: Final = """\
+What the listener keeps and does, for scripts and other programs. Positions as they come are not here but on
+the WebSocket port (8765).
+
+Trouble is `{"detail": …}`. Where tokens are configured, send `Authorization: Bearer TOKEN`, or `?token=`
+where no header can be sent; without, calls that change something are taken from this computer alone.
+"""
+_TAGS: Final = [
+    {"name": "rides", "description": "The rides that are kept."},
+    {"name": "listener", "description": "The daemon itself."},
+]
+_HEALTH: Final = {
+    "status": "ok",
+    "version": __version__,
+    "uptime_s": 3601.2,
+    "bus": "bus_up",
+    "channels": {"master": {"state": "receiving", "sensor": "ready", "position_raw": 1000}},
+    "last_frame_age_s": 0.002,
+    "clients": 1,
+}
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = documentation.describe(self)
+        return self.openapi_schema
+
+
+def build(doorkeeper: Doorkeeper, cors_origins: Sequence[str], health: Health) -> FastAPI:
+    app = _Application(
+        title="LES02 listener",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=_TAGS,
+    )
+    app.add_middleware(Guard, doorkeeper=doorkeeper)
+    # The outermost, so that a page can read why it was refused.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(cors_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Content-Disposition"],
+    )
+    errors.tell_all(app)
+    documentation.add_pages(app)
+    app.include_router(_listener(health))
+    return app
+
+
+def _listener(health: Health) -> APIRouter:
+    router = APIRouter(tags=["listener"])
+
+    @router.get(
+        "/health",
+        summary="How the listener is",
+        responses={
+            200: {"content": {"application/json": {"example": _HEALTH}}},
+            503: {"description": "The bus is lost; the body is the same"},
+        },
+    )
+    async def get_health() -> Response:
+        """The same as `/healthz` on the WebSocket port."""
+        status, kind, body = health()
+        return Response(body, status, media_type=kind)
+
+    return router
+
+
+class About(BaseModel):
+    name: str = Field(examples=["LES02 listener"])
+    version: str = Field(examples=[__version__])
+
+
+def greet(app: FastAPI) -> None:
+    """At `/`, unless a wing has something to say there."""
+    root = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
+    if any(route.matches(root)[0] is Match.FULL for route in app.routes):
+        return
+
+    @app.get("/", tags=["listener"], summary="Who answers here")
+    async def about() -> About:
+        return About(name="LES02 listener", version=__version__)

@@ -1,0 +1,49 @@
+"""What one client may say: so many messages a second, and an end to those who will not hear of it."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from listener.outbound import address_of
+from listener.throttle import TokenBucket
+
+_log = structlog.get_logger(__name__)
+
+# Messages a second that one client may send, and how many at once.
+INBOUND_RATE = 20.0
+INBOUND_BURST = 50.0
+# Who goes on after so many that were not read is not a client but a flood.
+REFUSED_MAX = 1000
+
+
+async def heard(
+    connection: ServerConnection, counts: Counter[str], refuse: Callable[[], None]
+) -> AsyncIterator[str | bytes]:
+    """What is within the limits, until the connection ends, however it ends.
+
+    `refuse` is called for the first of those that are not: one answer, or the flood would be answered with
+    another.
+    """
+    bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
+    refused = 0
+    # Abnormal ends are as ordinary as normal ones: a tablet goes out of range.
+    with contextlib.suppress(ConnectionClosed):
+        async for message in connection:
+            counts["messages_received"] += 1
+            was_dry = bucket.is_dry
+            if bucket.take(time.monotonic()):
+                yield message
+                continue
+            counts["messages_refused"] += 1
+            refused += 1
+            if refused > REFUSED_MAX:
+                _log.warning("client_aborted", address=address_of(connection), reason="flood")
+                connection.transport.abort()
+                return
+            if not was_dry:
+                refuse()

@@ -1,0 +1,78 @@
+"""The client of a session (see `sessions`) on the WebSocket port: bounded both ways, as those of events are.
+
+1. What is offered goes out in one write, or not at all when it would exceed the write buffer's bound.
+2. Who has no room for `stall_s` and takes nothing meanwhile is aborted, whatever the session does.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+
+from listener.access import Scope
+from listener.config import WebsocketConfig
+from listener.inbound import heard
+from listener.outbound import Client, address_of, header
+
+_log = structlog.get_logger(__name__)
+
+LOOK_S = 0.02
+# Of a close frame's payload 123 octets are the reason's (RFC 6455, 5.5).
+_REASON_MAX = 123
+
+
+class PathPeer:
+    def __init__(
+        self,
+        connection: ServerConnection,
+        scope: Scope,
+        query: str,
+        config: WebsocketConfig,
+        counts: Counter[str],
+    ) -> None:
+        self.address = address_of(connection)
+        self.query = query
+        self.scope = scope
+        self._connection = connection
+        self._client = Client(connection, config.write_buffer, scope)
+        self._stall_s = config.stall_s
+        self._counts = counts
+        self._stuck_since: float | None = None
+
+    def offer(self, messages: Sequence[bytes]) -> bool:
+        return self._write(b"".join([part for text in messages for part in (header(len(text)), text)]))
+
+    async def send(self, message: bytes) -> None:
+        # Not websockets' own: its `send` waits for ever for one that does not read.
+        frame = header(len(message)) + message
+        while not self._write(frame):  # noqa: ASYNC110 - nobody tells that there is room
+            await asyncio.sleep(LOOK_S)
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return heard(self._connection, self._counts, lambda: None)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        text = reason.encode()[:_REASON_MAX].decode(errors="ignore")
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await self._connection.close(code, text)
+        except TimeoutError:  # the close frame waits behind a full buffer
+            self._connection.transport.abort()
+
+    def _write(self, data: bytes) -> bool:
+        client = self._client
+        if client.write(data):
+            self._stuck_since = None
+            return True
+        now = time.monotonic()
+        if self._stuck_since is None or client.has_moved():
+            self._stuck_since = now
+        elif now - self._stuck_since > self._stall_s:
+            self._counts["clients_aborted"] += 1
+            _log.warning("client_aborted", address=self.address, reason="stalled")
+            self._connection.transport.abort()
+        client.remember()
+        return False
