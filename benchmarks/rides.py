@@ -17,6 +17,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.fanout_report import machine
+from listener.database import fold_case
 from listener.rides import store
 from listener.rides.comparison import compare_rides
 from listener.rides.curves import Tolerance
@@ -82,6 +83,7 @@ def finder_us() -> float:
 
 def database(path: Path, count: int) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
+    fold_case(connection)
     for script in MIGRATIONS:
         connection.executescript(script)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -70,6 +70,20 @@ def default_path(environ: Mapping[str, str]) -> Path:
     return Path(state) / "les02-listener" / FILE_NAME
 
 
+def lock_of(path: Path) -> Path:
+    """A file of its own: the database may be moved aside. Whatever its name here, there is one of it."""
+    return Path(f"{os.path.realpath(path)}.lock")
+
+
+def fold_case(connection: sqlite3.Connection) -> None:
+    """SQLite's own `lower` knows no letters but those of English."""
+    connection.create_function("lower", 1, _folded, deterministic=True)
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
 class Database:
     def __init__(
         self,
@@ -78,15 +92,18 @@ class Database:
         migrations: Sequence[str] = MIGRATIONS,
         replaced: Callable[[str, Path | None], None] = lambda _why, _aside: None,
         busy_s: float = BUSY_S,
+        move_broken: bool = True,
     ) -> None:
         """`replaced` is called on the loop's thread when another file is used from now on.
 
-        It is given why (`corrupt` or `gone`), and the new name of a broken one.
+        It is given why (`corrupt` or `gone`), and the new name of a broken one. Without `move_broken` such a
+        file stays where it is, and is an error.
         """
         self.path = path
         self._migrations = migrations
         self._replaced = replaced
         self._busy_s = busy_s
+        self._move_broken = move_broken
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._claimed = False
@@ -154,7 +171,7 @@ class Database:
                 return self._transact(job, writes=writes)
             except sqlite3.DatabaseError as exc:
                 opened = self._connection is not None
-                if _code(exc) not in _BROKEN or (opened and not writes):
+                if not self._move_broken or _code(exc) not in _BROKEN or (opened and not writes):
                     raise
                 self._move_aside(exc)
                 return self._transact(job, writes=writes)
@@ -176,9 +193,8 @@ class Database:
         """Before anything is opened, migrated or moved aside."""
         if not self._claimed or self._lock is not None:
             return
-        # A file of its own: the database may be moved aside. Whatever its name here, there is one of it.
-        path = f"{os.path.realpath(self.path)}.lock"
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path = lock_of(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Not for writing, so that one that another user has left behind does not matter.
         lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -212,6 +228,7 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA journal_size_limit = 16777216")
+            fold_case(connection)
             self._migrate(connection)
         except BaseException:
             connection.close()

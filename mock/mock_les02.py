@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import io
 import logging
 import os
 import selectors
@@ -76,6 +77,9 @@ def _summary(transmitter: Transmitter, options: MockOptions) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - started with >&-
+    # Not every terminal can show what the help has.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     # python-can logs what it also raises; one line is enough.
     logging.getLogger("can").addHandler(logging.NullHandler())
     parser = _parser()

@@ -65,6 +65,7 @@ PURE = {
     "listener.rides.report",
     "listener.rides.curves",
     "listener.rides.files",
+    "listener.rides.filling",
     "listener.rides.plot",
     "listener.workbench.identifiers",
     "listener.workbench.messages",

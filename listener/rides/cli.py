@@ -12,13 +12,16 @@ import sqlite3
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, get_args
+
+import msgspec
 
 from listener import __version__
 from listener.config import SYSTEM_FILE, ConfigError
 from listener.database import StorageError
 from listener.rides import cli_reading, cli_writing
 from listener.rides.cli_tools import LAST, Complaint, Tools, remark
+from listener.rides.commands import Short, Text
 from listener.rides.opening import CannotOpen
 from listener.rides.store import NoSuchRide
 
@@ -38,14 +41,15 @@ What a file is, is told from its beginning:
 - a log of `candump -l`, or what `candump -ta` has printed; positions of one bus, the first that has any;
 - CSV: time in s and position in mm, in the first two columns or in those that a header calls time and
   position (time_ms, position_m and the like are understood). Separated by ; or tabs or commas; with the
-  former two a decimal comma is fine. It begins and ends with a car that stands. Times that do not
-  count from 1970 are counted to the moment when the file was written;
+  former two a decimal comma is fine. Where it begins or ends in mid-movement, the ride is partial or
+  aborted. Times that do not count from 1970 are counted to the moment when the file was written;
 - the JSON of `lesrides export`.
 A ride that is there already is not imported again; a whole one takes the place of an aborted part of it.
 Of a CSV at most 2000000 positions. Exit status 1: there was no ride in a file."""
 _COMPARE: Final = """\
 Without REFERENCE, the newest reference of the same direction and distance (5 %). Both rides begin at their
-first movement. Exit status 0: within the tolerances; 1: not; 2: trouble."""
+first movement; in a table of another system, where its first 50 mm are most like those of the ride. Exit
+status 0: within the tolerances; 1: not; 2: trouble."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,8 +140,8 @@ def _add_list(commands: Any) -> None:
     command = _add(commands, "list", cli_reading.list_rides, "list rides, the newest first")
     command.add_argument("--direction", choices=("up", "down"))
     command.add_argument("--reason", choices=("completed", "aborted", "error"), help="of its end")
-    command.add_argument("--specimen", metavar="TEXT", help="exactly this one")
-    command.add_argument("--text", metavar="TEXT", help="in the note or the specimen")
+    command.add_argument("--specimen", type=_utf_8, metavar="TEXT", help="exactly this one")
+    command.add_argument("--text", type=_utf_8, metavar="TEXT", help="in the note or the specimen")
     command.add_argument(
         "--since", type=_since, metavar="DATE", help="2026-03-01, or 2026-03-01T14:30; local time"
     )
@@ -156,11 +160,11 @@ def _add_list(commands: Any) -> None:
 def _add_reading(commands: Any) -> None:
     command = _add(commands, "show", cli_reading.show, "show a ride: numbers, phases and curves")
     command.add_argument(
-        "ride", metavar="RIDE", nargs="?", default=LAST, help=f"{_RIDE_HELP} (default {LAST})"
+        "ride", type=_utf_8, metavar="RIDE", nargs="?", default=LAST, help=f"{_RIDE_HELP} (default {LAST})"
     )
 
     command = _add(commands, "export", cli_reading.export, "write a ride as CSV, JSON or log", _EXPORT)
-    command.add_argument("ride", metavar="RIDE", help=_RIDE_HELP)
+    command.add_argument("ride", type=_utf_8, metavar="RIDE", help=_RIDE_HELP)
     what = command.add_mutually_exclusive_group(required=True)
     for name in ("csv", "json", "log"):
         what.add_argument(f"--{name}", dest="what", action="store_const", const=name)
@@ -175,10 +179,10 @@ def _add_compare(commands: Any) -> None:
     command = _add(
         commands, "compare", cli_reading.compare_ride, "tell how a ride differs from a reference", _COMPARE
     )
-    command.add_argument("ride", metavar="RIDE", help=_RIDE_HELP)
+    command.add_argument("ride", type=_utf_8, metavar="RIDE", help=_RIDE_HELP)
     which = command.add_mutually_exclusive_group()
-    which.add_argument("reference", metavar="REFERENCE", nargs="?", help="another ride")
-    which.add_argument("--csv", metavar="FILE", help="a reference curve: time in s, position in mm")
+    which.add_argument("reference", type=_utf_8, metavar="REFERENCE", nargs="?", help="another ride")
+    which.add_argument("--csv", metavar="FILE", help="a curve: time in s, position in mm, as for import")
     command.add_argument("--position-tolerance", type=_amount, metavar="MM", help="default: as configured")
     command.add_argument("--velocity-tolerance", type=_amount, metavar="MM/S", help="default: as configured")
     command.add_argument("--curves", action="store_true", help="show the deviation over time, too")
@@ -197,25 +201,51 @@ def _add_writing(commands: Any) -> None:
         metavar="MM",
         help="per count (default: as configured); positions of a CSV are rounded to it",
     )
-    command.add_argument("--specimen", metavar="TEXT", help="whose rides these are")
-    command.add_argument("--note", metavar="TEXT", help="default: where they are from")
+    command.add_argument("--specimen", type=_specimen, metavar="TEXT", help="whose rides these are")
+    command.add_argument("--note", type=_note, metavar="TEXT", help="default: where they are from")
 
     command = _add(commands, "reference", cli_writing.reference, "make a ride a reference")
-    command.add_argument("ride", metavar="RIDE", help=_RIDE_HELP)
+    command.add_argument("ride", type=_utf_8, metavar="RIDE", help=_RIDE_HELP)
     command.add_argument("--remove", action="store_true", help="it is none any more")
 
     command = _add(commands, "annotate", cli_writing.annotate, "note something about a ride")
-    command.add_argument("ride", metavar="RIDE", help=_RIDE_HELP)
-    command.add_argument("--note", metavar="TEXT")
-    command.add_argument("--specimen", metavar="TEXT")
+    command.add_argument("ride", type=_utf_8, metavar="RIDE", help=_RIDE_HELP)
+    command.add_argument("--note", type=_note, metavar="TEXT")
+    command.add_argument("--specimen", type=_specimen, metavar="TEXT")
     command.add_argument(
         "--star", dest="starred", action="store_const", const=True, help="never deleted by itself"
     )
     command.add_argument("--no-star", dest="starred", action="store_const", const=False)
 
     command = _add(commands, "delete", cli_writing.delete, "delete rides, for good")
-    command.add_argument("ride", metavar="RIDE", nargs="+", help=_RIDE_HELP)
+    command.add_argument("ride", type=_utf_8, metavar="RIDE", nargs="+", help=_RIDE_HELP)
     command.add_argument("--yes", action="store_true", help="without asking")
+
+
+def _utf_8(text: str) -> str:
+    """A file may have any name; what goes into the database, or is looked for in it, must be text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no text in UTF-8") from None
+    return text
+
+
+def _note(text: str) -> str:
+    return _limited(text, Text)
+
+
+def _specimen(text: str) -> str:
+    return _limited(text, Short)
+
+
+def _limited(text: str, kind: Any) -> str:
+    """As the command `annotate_ride` has it."""
+    try:
+        return str(msgspec.convert(_utf_8(text), kind))
+    except msgspec.ValidationError:
+        most = get_args(kind)[1].max_length
+        raise argparse.ArgumentTypeError(f"{len(text)} characters, and {most} are allowed") from None
 
 
 def _date(text: str) -> datetime:

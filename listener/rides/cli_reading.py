@@ -8,19 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
-from listener.rides import cli_tools, exchange, files, intake, sheet, store
-from listener.rides.cli_tools import Complaint, Tools, find, find_finished, say_bytes
+from listener.rides import cli_tools, exchange, files, sheet, store, tables
+from listener.rides.cli_tools import Complaint, Tools, find, find_finished, say_bytes, write_whole
 from listener.rides.comparison import compare_rides, curve_of
-from listener.rides.curves import Curve, Tolerance, compare, curve, points
-from listener.rides.files import NotUnderstood, Point, Sample
-from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder, motions
-from listener.rides.intake import TooMuch
+from listener.rides.curves import Tolerance, compare
+from listener.rides.files import Sample
+from listener.rides.finder import COMPLETED, motions
 from listener.rides.motion import INTERVAL_S
 from listener.rides.recorder import limits_of
 from listener.rides.recovery import merged
 from listener.rides.report import rounded
 from listener.rides.store import Filter, Ride
-from listener.rides.summary import Phase
+from listener.rides.tables import NoCurve
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -92,7 +91,7 @@ def export(tools: Tools, options: argparse.Namespace) -> int:
     if options.output is None or options.output == "-":
         say_bytes(text)
     else:
-        Path(options.output).write_bytes(text)
+        write_whole(Path(options.output), text)
     return 0
 
 
@@ -147,43 +146,26 @@ def _compare_csv(
     *,
     with_curves: bool,
 ) -> dict[str, Any]:
-    theirs, phases = _csv_curve(tools, path)
-    ours = curve_of(connection, ride)
-    answer = {
-        "ride": ride.number,
-        "reference": str(path),
-        "tolerance": {"position_mm": tolerance.position_mm, "velocity_mm_s": tolerance.velocity_mm_s},
-        **rounded(msgspec.to_builtins(compare(ours, theirs, phases, tolerance))),
-    }
-    if with_curves:
-        both = {"ride": msgspec.to_builtins(ours), "reference": msgspec.to_builtins(theirs)}
-        answer |= {"interval_s": INTERVAL_S, "curves": rounded(both)}
-    return answer
-
-
-def _csv_curve(tools: Tools, path: Path) -> tuple[Curve, tuple[Phase, ...]]:
     if path.stat().st_size > CSV_BYTES_MAX:
         raise Complaint(f"{path}: too large for one curve")
-    read = list(files.read_csv(path.read_text("utf-8-sig", "replace").splitlines()))
-    if wrong := [each for each in read if isinstance(each, NotUnderstood)]:
-        numbers = [each.line for each in wrong]
-        cli_tools.remark(f"{path}: {files.not_understood(numbers, wrong[0].reason)}")
+    ours = curve_of(connection, ride)
+    content = path.read_bytes()
+    lines = content.decode(files.encoding_of(content), "replace").splitlines()
     try:
-        dense = list(intake.bounded(files.dense(each for each in read if isinstance(each, Point))))
-    except TooMuch as exc:
+        theirs = tables.reference(
+            lines, ours, tools.config.les02.resolution_mm, limits_of(tools.config.rides)
+        )
+    except NoCurve as exc:
         raise Complaint(f"{path}: {exc}") from None
-    if not dense:
-        raise Complaint(f"{path}: no positions in it")
-    resolution_mm = tools.config.les02.resolution_mm
-    samples = [(point.channel, point.ts, round(point.position_mm / resolution_mm)) for point in dense]
-    samples = list(intake.standing(samples))
-    finder = RideFinder(resolution_mm, *limits_of(tools.config.rides))
-    told = [each for sample in samples for each in finder.position(*sample)]
-    began = [each for each in told if isinstance(each, RideBegan)]
-    ended = [each for each in told if isinstance(each, RideEnded)]
-    if len(began) != 1 or len(ended) != 1:
-        how = f"{len(ended)} rides in it; import it and name one" if ended else "no ride in it"
-        raise Complaint(f"{path}: {how}")
-    positions = [(ts, raw * resolution_mm) for channel, ts, raw in samples if channel == samples[0][0]]
-    found = curve(points(positions), began[0].begin.ts, ended[0].end.ts, began[0].direction)
-    return found, ended[0].summary.phases
+    for each in theirs.remarks:
+        cli_tools.remark(f"{path}: {each}")
+    answer = {
+        "ride": ride.number,
+        "reference": sheet.printable(str(path)),
+        "tolerance": {"position_mm": tolerance.position_mm, "velocity_mm_s": tolerance.velocity_mm_s},
+        **rounded(msgspec.to_builtins(compare(ours, theirs.curve, theirs.phases, tolerance))),
+    }
+    if with_curves:
+        both = {"ride": msgspec.to_builtins(ours), "reference": msgspec.to_builtins(theirs.curve)}
+        answer |= {"interval_s": INTERVAL_S, "curves": rounded(both)}
+    return answer

@@ -31,12 +31,20 @@ class Tools:
         loaded = config.load({"config": config_file}, os.environ, Path.cwd())
         self.config = loaded.config
         self.found = Path()
+        self._is_ready = False
         self._paths = opening.candidates(database, self.config.database.path, os.environ)
         self.glyphs = plot.glyphs_for(sys.stdout.encoding)
         self.width = shutil.get_terminal_size().columns
 
+    def is_there(self) -> bool:
+        """The database, and something in it."""
+        found = opening.existing(self._paths)
+        return bool(found) and found[0].stat().st_size > 0
+
     def path(self, *, make: bool = False) -> Path:
         """The database, ready to be opened; `make` makes one if there is none."""
+        if self._is_ready:
+            return self.found
         found = opening.existing(self._paths)
         if not found and not make:
             raise opening.missing(self._paths)
@@ -44,6 +52,7 @@ class Tools:
         opening.prepare(path, make=make)
         for other in found[1:]:
             remark(f"this is {path}; there is also {other} (--database)")
+        self._is_ready = True
         return path
 
     @contextlib.contextmanager
@@ -66,6 +75,26 @@ def say_bytes(text: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text)
     sys.stdout.buffer.flush()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Or not at all, and what was there stays; unless it is a device or a pipe."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target = path.resolve()  # a link stays one
+        part = target.with_name(f".lesrides-{os.getpid()}.part")
+        try:
+            part.write_bytes(content)
+            if target.exists():
+                shutil.copymode(target, part)
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise Complaint(f"{path}: {exc.strerror or exc}") from None
 
 
 def remark(text: str) -> None:

@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from listener.rides import store
-from listener.rides.curves import Curve, Point, Tolerance, compare, curve, same_class
+from listener.rides.curves import Curve, Point, Tolerance, begin_like, compare, curve, same_class
 from listener.rides.motion import INTERVAL_S
 from listener.rides.report import rounded
 from listener.rides.store import Filter, NoSuchRide, Ride
 from listener.rides.summary import Phase
+
+# A ride and its reference may each be dated so much too early or too late.
+BEGIN_S = 0.06
 
 
 def compare_rides(
@@ -24,7 +27,7 @@ def compare_rides(
     """The newest reference of its direction and distance, if none is named."""
     ride = store.find_finished(connection, which)
     other = suitable(connection, ride) if reference is None else store.find_finished(connection, reference)
-    ours, theirs = _known(connection, ride), _known(connection, other)
+    ours, theirs = _aligned(connection, ride, other)
     phases = msgspec.convert(other.summary.get("phases", []), list[Phase])
     compared = compare(ours, theirs, phases, tolerance)
     answer = {
@@ -56,19 +59,45 @@ def suitable(connection: sqlite3.Connection, ride: Ride) -> Ride:
     raise NoSuchRide(f"no reference goes {ride.direction} about as far as ride {ride.number}")
 
 
-def _known(connection: sqlite3.Connection, ride: Ride) -> Curve:
-    if not store.curve(connection, ride.number)["offsets_us"]:
-        raise NoSuchRide(f"there is no curve of ride {ride.number}")
-    return curve_of(connection, ride)
+def _aligned(connection: sqlite3.Connection, ride: Ride, reference: Ride) -> tuple[Curve, Curve]:
+    """Both from the start of movement on; where exactly that was the first centimetres know best.
+
+    The sensor's first step tells the beginning to some hundredths of a second only, and at full speed that
+    is more than a ride may be off.
+    """
+    ours, theirs = motions_of(connection, ride), motions_of(connection, reference)
+    for known, which in ((ours, ride), (theirs, reference)):
+        if not known:
+            raise NoSuchRide(f"there is no curve of ride {which.number}")
+    reference_curve = _curve(theirs, reference, reference.start_ts)
+    begin_ts = ride.start_ts
+    if ride.direction == reference.direction and _set_off(ride) and _set_off(reference):
+        begin_ts = begin_like(reference_curve, ours, begin_ts, BEGIN_S, _sign(ride))
+    return _curve(ours, ride, begin_ts), reference_curve
+
+
+def _set_off(ride: Ride) -> bool:
+    """Or it was seen later, or came from the other direction."""
+    return not (ride.summary.get("partial") or ride.summary.get("turned"))
+
+
+def _sign(ride: Ride) -> int:
+    return 1 if ride.direction == "up" else -1
+
+
+def _curve(motions: list[Point], ride: Ride, begin_ts: float) -> Curve:
+    return curve(motions, begin_ts, ride.start_ts if ride.end_ts is None else ride.end_ts, _sign(ride))
 
 
 def curve_of(connection: sqlite3.Connection, ride: Ride) -> Curve:
+    return _curve(motions_of(connection, ride), ride, ride.start_ts)
+
+
+def motions_of(connection: sqlite3.Connection, ride: Ride) -> list[Point]:
     stored = store.curve(connection, ride.number)
-    motions = [
+    return [
         Point(ride.start_ts + offset_us / 1e6, position_mm, velocity_mm_s)
         for offset_us, position_mm, velocity_mm_s in zip(
             stored["offsets_us"], stored["position_mm"], stored["velocity_mm_s"], strict=True
         )
     ]
-    end_ts = ride.start_ts if ride.end_ts is None else ride.end_ts
-    return curve(motions, ride.start_ts, end_ts, 1 if ride.direction == "up" else -1)

@@ -8,15 +8,20 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import sub
 from typing import NamedTuple
 
-from listener.rides.motion import ENOUGH, GAP_S, INTERVAL_S, WINDOW_S, MotionEstimator
+from listener.rides.motion import INTERVAL_S
 from listener.rides.summary import Phase
 
 # A ride belongs to the same class as a reference when their distances differ by no more than this share.
 SAME_DISTANCE = 0.05
 # What is later than that after the last motion, nobody knows.
 KNOWN_S = 5.0
+# So far a table is laid over a ride to see when it began, in such steps.
+ALIKE_MM = 50.0
+ALIKE_STEP_S = 0.002
 
 
 class Point(NamedTuple):
@@ -84,7 +89,8 @@ def curve(motions: Sequence[Point], begin_ts: float, end_ts: float, direction: i
     velocities = [point.velocity_mm_s for point in motions]
     start = _between(times, heights, begin_ts)
     end_ts = min(end_ts, times[-1] + KNOWN_S)
-    count = max(1, math.ceil((end_ts - begin_ts) / INTERVAL_S - 1e-6) + 1)
+    # Times of this century are known to a quarter of a microsecond.
+    count = max(1, math.ceil((end_ts - begin_ts) / INTERVAL_S - 1e-4) + 1)
     moments = [min(begin_ts + number * INTERVAL_S, end_ts) for number in range(count)]
     return Curve(
         direction,
@@ -93,16 +99,38 @@ def curve(motions: Sequence[Point], begin_ts: float, end_ts: float, direction: i
     )
 
 
-def points(positions: Sequence[tuple[float, float]]) -> list[Point]:
-    """From times and positions in mm, as a table has them, from a little before the movement on."""
-    # They may be farther apart than those of the sensor.
-    spacing_s = (positions[-1][0] - positions[0][0]) / max(1, len(positions) - 1) if positions else 0.0
-    window_s = max(WINDOW_S, 2 * ENOUGH * spacing_s)
-    estimator = MotionEstimator(window_s, gap_s=max(GAP_S, 5 * spacing_s))
-    found = []
-    for ts, position_mm in positions:
-        found += [Point(m.ts, m.position_mm, m.velocity_mm_s) for m in estimator.add(ts, position_mm)]
-    return found
+def believable(known: Sequence[Point]) -> bool:
+    """Whether the velocities of a table are those of its positions, downwards as well."""
+    went_mm = sum((b.ts - a.ts) * (a.velocity_mm_s + b.velocity_mm_s) / 2 for a, b in pairwise(known))
+    way_mm = known[-1].position_mm - known[0].position_mm
+    return abs(went_mm - way_mm) <= SAME_DISTANCE * abs(way_mm)
+
+
+def begin_like(ride: Curve, known: Sequence[Point], about: float, within_s: float, direction: int) -> float:
+    """When a movement began that is known from a table: where its first way is most like that of the ride.
+
+    `about` then, give or take `within_s`.
+    """
+    rows = next((row for row, mm in enumerate(ride.distance_mm) if mm > ALIKE_MM), len(ride.distance_mm))
+    steps = round(within_s / ALIKE_STEP_S)
+    fits = []
+    for begin_ts in (about + step * ALIKE_STEP_S for step in range(-steps, steps + 1)):
+        theirs = curve(known, begin_ts, begin_ts + (rows - 1) * INTERVAL_S, direction)
+        apart = list(map(sub, ride.distance_mm[:rows], theirs.distance_mm))
+        mean = sum(apart) / len(apart)  # where within its millimetre a car stood, nobody knows
+        fits.append((sum((each - mean) ** 2 for each in apart), begin_ts))
+    return min(fits)[1]
+
+
+def end_like(ride: Curve, known: Sequence[Point], about: float, within_s: float, direction: int) -> float:
+    """The same for its end, which is a beginning with time running backwards."""
+    back = Curve(
+        -ride.direction,
+        tuple(ride.distance_mm[-1] - mm for mm in reversed(ride.distance_mm)),
+        ride.speed_mm_s[::-1],
+    )
+    backwards = [Point(-each.ts, each.position_mm, -each.velocity_mm_s) for each in reversed(known)]
+    return -begin_like(back, backwards, -about, within_s, -direction)
 
 
 def compare(ride: Curve, reference: Curve, phases: Iterable[Phase], tolerance: Tolerance) -> Comparison:

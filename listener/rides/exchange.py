@@ -4,6 +4,7 @@ It may come from anywhere, so all that is read of it has bounds. What is beyond 
 `msgspec.ValidationError` of one line that names the field.
 """
 
+import contextlib
 import sqlite3
 from typing import Annotated, Any, Final
 
@@ -11,10 +12,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from listener.rides import store
+from listener.rides.commands import Short, Text
 from listener.rides.finder import LONGEST_S, motions
 from listener.rides.intake import Found
 from listener.rides.recovery import merged
-from listener.rides.store import Ride
+from listener.rides.store import Ride, RideInProgress
 
 FORMAT: Final = 1
 # It is known a little later that a ride is over, or takes too long; and what came before it is kept, too.
@@ -44,6 +46,8 @@ class Exported(msgspec.Struct, kw_only=True):
 
 class _Stored(Ride, kw_only=True):
     id: Annotated[str, Meta(min_length=1, max_length=64)]
+    specimen: Short
+    note: Text
     start_ts: _Time
     end_ts: _Time
     distance_mm: Annotated[float, Meta(ge=0, le=1e12)]
@@ -119,9 +123,25 @@ def exported(connection: sqlite3.Connection, ride: Ride) -> Exported:
     )
 
 
+class _Head(msgspec.Struct):
+    reason: str | None
+
+
+class _Begun(msgspec.Struct):
+    """Of whatever else that may be."""
+
+    ride: _Head
+
+
 def from_json(text: bytes) -> Found:
-    """Raises msgspec.DecodeError, of which ValidationError is one."""
-    imported = msgspec.json.decode(text, type=_Imported)
+    """Raises msgspec.DecodeError, of which ValidationError is one; RideInProgress if it was not over."""
+    try:
+        imported = msgspec.json.decode(text, type=_Imported)
+    except msgspec.ValidationError:
+        with contextlib.suppress(msgspec.ValidationError):
+            if msgspec.json.decode(text, type=_Begun).ride.reason is None:
+                raise RideInProgress("the ride was in progress when this was written") from None
+        raise
     ride = imported.ride
     if not 0 <= ride.end_ts - ride.start_ts <= DURATION_MAX_S:
         raise msgspec.ValidationError(

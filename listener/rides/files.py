@@ -24,12 +24,6 @@ STANDING_S: Final = 0.5
 ARRIVED_S: Final = 3.0
 STANDING_STEP_US: Final = 4000
 SILENT_US: Final = 100_000
-# Positions of a CSV farther apart than that are too few for a velocity; those between are filled in so
-# densely, and those that are much farther apart have a gap between them.
-SPARSE_S: Final = 0.0205
-DENSE_S: Final = 0.01
-GAP_S: Final = 0.5
-
 # (1700000000.250000) can0 080#0003E8FF; also what candump -ta prints, with the length in brackets.
 _CANDUMP: Final = re.compile(
     r"\s*\((?P<ts>\d{1,12}\.\d+)\)\s+(?P<bus>\S+)\s+(?P<id>[0-9A-Fa-f]{3}|[0-9A-Fa-f]{8})"
@@ -45,6 +39,11 @@ _OCTETS: Final = re.compile(r"[0-9A-Fa-f]{16}")
 # type of event -> the identifier of the master's frame
 _EVENT_ID: Final = {"status": 0x30, "error": 0x20, "system": 0x10}
 
+# Such as velocity_mm_s, speed (m/s), Geschwindigkeit [mm/s].
+_SPEED: Final = re.compile(
+    r"(?:velocity|speed|geschwindigkeit|v)(?![^\W\d_]).*(?<![^\W\d_])(mm|cm|m)[_/]s\W*$"
+)
+_MILLIMETRES: Final = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 RAW_HEADER: Final = ("time_s", "position_mm", "channel", "position_raw")
 MOTION_HEADER: Final = ("time_s", "position_mm", "velocity_mm_s", "acceleration_mm_s2")
 
@@ -67,6 +66,7 @@ class Point(NamedTuple):
     channel: str
     ts: float
     position_mm: float
+    velocity_mm_s: float | None = None  # where the table has one
 
 
 def kind_of(head: str) -> str:
@@ -78,6 +78,11 @@ def kind_of(head: str) -> str:
         return "json"
     # What comes through a pipe may be half a line yet.
     return "candump" if begin == "(" or any(map(_CANDUMP.fullmatch, head.splitlines())) else "csv"
+
+
+def encoding_of(head: bytes) -> str:
+    """Spreadsheets may write UTF-16 as well."""
+    return "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
 
 
 # candump
@@ -195,14 +200,17 @@ class _Columns:
     time: int = 0
     position: int = 1
     channel: int | None = None
+    velocity: int | None = None
     seconds: float = 1.0
     millimetres: float = 1.0
+    mm_s: float = 1.0
 
 
 def read_csv(lines: Iterable[str]) -> Iterator[Point | NotUnderstood]:
     """Times in s and positions in mm, in the first two columns unless a header says otherwise.
 
-    Separated by `;`, tabs or commas; where it is not commas, numbers may have a decimal comma.
+    Separated by `;`, tabs or commas; where it is not commas, numbers may have a decimal comma. Velocities are
+    read where a header tells their unit.
     """
     columns: _Columns | None = None
     last: dict[str, float] = {}
@@ -228,26 +236,13 @@ def read_csv(lines: Iterable[str]) -> Iterator[Point | NotUnderstood]:
             yield NotUnderstood(number, "time does not go on")
         else:
             last[channel] = ts
-            yield Point(channel, ts, position_mm)
+            yield Point(channel, ts, position_mm, _velocity(cells, columns))
 
 
-def dense(points: Iterable[Point]) -> Iterator[Point]:
-    """Filled in between on a straight line, so that there is a position often enough for a velocity."""
-    last: dict[str, Point] = {}
-    for point in points:
-        before = last.get(point.channel)
-        if before is not None and SPARSE_S < point.ts - before.ts <= GAP_S:
-            elapsed_s = point.ts - before.ts
-            count = int(elapsed_s / DENSE_S)
-            for number in range(1, count):
-                share = number / count
-                yield Point(
-                    point.channel,
-                    before.ts + share * elapsed_s,
-                    before.position_mm + share * (point.position_mm - before.position_mm),
-                )
-        last[point.channel] = point
-        yield point
+def begins_with_ride(lines: Iterable[str]) -> bool:
+    """Whether it is a table of `export`, whose time 0 is the beginning of the ride."""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    return tuple(_cells(first)) in (RAW_HEADER, MOTION_HEADER)
 
 
 def _cells(line: str) -> list[str]:
@@ -266,13 +261,26 @@ def _header(cells: list[str]) -> _Columns | None:
     names = [cell.lower() for cell in cells]
     time = _column(names, r"(time|zeit|t)\b|time_|zeit_|t_", 0)
     position = _column(names, r"position(?!_?raw)|pos\b|weg|height|h.he", 1)
+    speeds = [(number, found[1]) for number, name in enumerate(names) if (found := _SPEED.match(name))]
+    velocity, unit = speeds[0] if speeds else (None, "mm")
     return _Columns(
         time,
         position,
         channel=names.index("channel") if "channel" in names else None,
+        velocity=velocity,
         seconds={"ms": 1e-3, "us": 1e-6, "µs": 1e-6}.get(_unit(names, time), 1.0),
-        millimetres={"m": 1000.0, "cm": 10.0}.get(_unit(names, position), 1.0),
+        millimetres=_MILLIMETRES.get(_unit(names, position), 1.0),
+        mm_s=_MILLIMETRES[unit],
     )
+
+
+def _velocity(cells: list[str], columns: _Columns) -> float | None:
+    if columns.velocity is None:
+        return None
+    try:
+        return _number(cells[columns.velocity]) * columns.mm_s
+    except (ValueError, IndexError):
+        return None
 
 
 def _column(names: list[str], pattern: str, otherwise: int) -> int:

@@ -6,17 +6,21 @@ unless it is there already.
 
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, takewhile
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
 from listener import events
 from listener.events import EventEnvelope
 from listener.frames import LOCKED, CANFrame, MessageType, parse_error, parse_status, parse_system
-from listener.rides import files, store
+from listener.rides import files, filling, store
+from listener.rides.commands import Text
 from listener.rides.detector import Relevelled
-from listener.rides.files import Frame, NotUnderstood, Sample
+from listener.rides.files import Frame, NotUnderstood, Point, Sample
 from listener.rides.finder import COMPLETED, RideBegan, RideEnded, RideFinder, Told
 from listener.rides.motion import Motion
 from listener.rides.plausibility import Finding
@@ -25,19 +29,27 @@ from listener.rides.report import report
 from listener.rides.store import Filter, Piece, Ride
 
 END_OF_FILE: Final = "end_of_file"
+# What is to be said of what somebody has cut there.
+BEGINS_LATE: Final = "it begins in mid-movement"
+ENDS_EARLY: Final = "it ends in mid-movement"
+# Times are kept in microseconds.
+LEAST_S: Final = 1e-6
 # Two rides that begin so close to each other, in the same direction, are one.
 SAME_S: Final = 0.05
 # Who has been silent for so long has nothing to say against the other one's being locked.
 SILENCE_S: Final = 1.0
 # Before this (1973) a time counts from anything but 1970.
 EPOCH_MIN_S: Final = 1e8
-# A CSV begins and ends with a car that stands.
+# A car that goes no farther where a CSV begins or ends stands there, and has stood, or will, for a while.
+EDGE_S: Final = 0.2
+STILL_MM: Final = 3.0
 STANDING_S: Final = 3.0
 STANDING_STEP_S: Final = 0.004
 # Of a CSV, which is looked at as a whole: an hour of both channels.
 POSITIONS_MAX: Final = 2_000_000
 # What the note of such a ride begins with, unless it was given one.
 IMPORTED: Final = "imported from "
+NOTE_MAX: Final[int] = get_args(Text)[1].max_length
 
 
 class TooMuch(ValueError):  # noqa: N818 - what it is
@@ -177,6 +189,7 @@ class Recording:
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self.positions = 0
+        self.too_sparse = ""  # the positions of a CSV
         # The numbers of the lines, and what is wrong with the first.
         self.not_understood: list[int] = []
         self.reason = ""
@@ -200,24 +213,22 @@ class Recording:
 
     def csv(self, lines: Iterable[str], file_ts: float, resolution_mm: float) -> Iterator[Found]:
         """Times that do not count from 1970 count to when the file was written."""
-        samples = [
-            (point.channel, point.ts, round(point.position_mm / resolution_mm))
-            for point in bounded(files.dense(self._points(lines)))
-        ]
-        self.positions = len(samples)
-        if not samples:
+        points = list(bounded(self._points(lines)))
+        self.too_sparse = filling.too_sparse(points)
+        points = list(bounded(filling.dense(points)))
+        self.positions = len(points)
+        if not points:
             return
-        begin_ts = file_ts - samples[-1][1] if samples[0][1] < EPOCH_MIN_S else 0.0
-        for number, (channel, ts, raw) in enumerate(samples):
-            samples[number] = (channel, begin_ts + ts, raw)
-        first, last = samples[0][1], samples[-1][1]
-        for sample in standing(samples):
-            for found in self._collector.sample(*sample):
-                yield _within(found, first, last)
+        begin_ts = file_ts - points[-1].ts if points[0].ts < EPOCH_MIN_S else 0.0
+        for number, point in enumerate(points):  # there may be many, so not all of them twice
+            points[number] = point._replace(ts=begin_ts + point.ts)
+        for point in to_be_searched(points):
+            for found in self._collector.sample(*sample_of(point, resolution_mm)):
+                yield _of_the_file(found, points)
         for found in self._collector.end():
-            yield _within(found, first, last)
+            yield _of_the_file(found, points)
 
-    def _points(self, lines: Iterable[str]) -> Iterator[files.Point]:
+    def _points(self, lines: Iterable[str]) -> Iterator[Point]:
         for each in files.read_csv(lines):
             if isinstance(each, NotUnderstood):
                 self._complain(each)
@@ -229,7 +240,7 @@ class Recording:
         self.not_understood.append(line.line)
 
 
-def bounded(points: Iterable[files.Point]) -> Iterator[files.Point]:
+def bounded(points: Iterable[Point]) -> Iterator[Point]:
     """Raises TooMuch rather than fill the memory."""
     for number, point in enumerate(points):
         if number == POSITIONS_MAX:
@@ -237,19 +248,39 @@ def bounded(points: Iterable[files.Point]) -> Iterator[files.Point]:
         yield point
 
 
-def standing(samples: list[Sample]) -> Iterator[Sample]:
-    """Somebody has cut it where the car stood; without having stood it would have no beginning or end."""
+def to_be_searched(points: Sequence[Point]) -> Iterator[Point]:
+    """The positions of a CSV as those of the sensor: as often, and standing before and after the rides."""
+    before, after = standing(points)
+    return chain(before, filling.dense(points, filling.FINDING_SPARSE_S, filling.FINDING_S), after)
+
+
+def standing(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """What is missing where somebody has cut it; without having stood a ride has no beginning and no end.
+
+    Nothing is missing where it begins or ends in mid-movement: of that ride no more is known.
+    """
     # At the master, if there is one: to change the channel in the middle costs half a second.
-    channel = min(channel for channel, _, _ in samples)
-    first, last = (
-        next(raw for each, _, raw in ordered if each == channel) for ordered in (samples, reversed(samples))
-    )
-    count = round(STANDING_S / STANDING_STEP_S)
-    for number in range(count, 0, -1):
-        yield channel, samples[0][1] - number * STANDING_STEP_S, first
-    yield from samples
-    for number in range(1, count + 1):
-        yield channel, samples[-1][1] + number * STANDING_STEP_S, last
+    channel = min(point.channel for point in points)
+    course = [point for point in points if point.channel == channel]
+    steps = range(1, round(STANDING_S / STANDING_STEP_S) + 1)
+    first, last = points[0].ts, points[-1].ts
+    before = [course[0]._replace(ts=first - step * STANDING_STEP_S) for step in reversed(steps)]
+    after = [course[-1]._replace(ts=last + step * STANDING_STEP_S) for step in steps]
+    return before if _stands(course) else [], after if _stands(course[::-1]) else []
+
+
+def _stands(course: Sequence[Point]) -> bool:
+    """At the first of them."""
+    ts = course[0].ts
+    edge = list(takewhile(lambda point: abs(point.ts - ts) <= EDGE_S, course))
+    if len(edge) < 2:  # they are farther apart
+        edge = list(course[:2])
+    heights = [point.position_mm for point in edge]
+    return max(heights) - min(heights) <= STILL_MM * max(1.0, abs(edge[-1].ts - ts) / EDGE_S)
+
+
+def sample_of(point: Point, resolution_mm: float) -> Sample:
+    return point.channel, point.ts, round(point.position_mm / resolution_mm)
 
 
 def keep(connection: sqlite3.Connection, found: Found) -> Kept:
@@ -296,7 +327,7 @@ def _inherit(found: Found, part: Ride) -> None:
     """What somebody has said of a part holds for the whole."""
     found.specimen = found.specimen or part.specimen
     if part.note and not part.note.startswith(IMPORTED):
-        found.note = f"{part.note}, {found.note}" if found.note else part.note
+        found.note = f"{part.note}, {found.note}"[:NOTE_MAX] if found.note else part.note
     found.is_reference = found.is_reference or part.is_reference
     found.is_starred = found.is_starred or part.is_starred
 
@@ -307,12 +338,16 @@ def _note(ride: Found, channel: str, ts: float, raw: int) -> None:
     positions.append(raw)
 
 
-def _within(ride: Found, first_ts: float, last_ts: float) -> Found:
-    """Without what has been added to find it."""
-    low, high = (round((ts - ride.start_ts) * 1e6) for ts in (first_ts, last_ts))
-    for channel, (offsets_us, raw) in ride.samples.items():
-        kept = [pair for pair in zip(offsets_us, raw, strict=True) if low <= pair[0] <= high]
-        ride.samples[channel] = ([us for us, _ in kept], [raw for _, raw in kept])
+def _of_the_file(ride: Found, points: Sequence[Point]) -> Found:
+    """With its own positions in place of those that were needed to find it."""
+    offsets_us = [us for offsets, _ in ride.samples.values() for us in offsets]
+    first_ts, last_ts = (ride.start_ts + us / 1e6 for us in (min(offsets_us), max(offsets_us)))
+    time_of = attrgetter("ts")
+    first = bisect_left(points, first_ts - LEAST_S, key=time_of)
+    last = bisect_left(points, last_ts + LEAST_S, key=time_of)
+    ride.samples = {}
+    for point in points[first:last]:
+        _note(ride, *sample_of(point, ride.resolution_mm))
     return ride
 
 

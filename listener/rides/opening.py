@@ -7,14 +7,16 @@
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import quote
 
-from listener.database import BUSY_S, FILE_NAME, Database, StorageError, default_path
+from listener.database import BUSY_S, FILE_NAME, Database, default_path, fold_case, lock_of
 from listener.schema import MIGRATIONS
 
 # What systemd makes of StateDirectory= in the service's unit.
@@ -65,6 +67,38 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """No listener has the file, and none gets it meanwhile; CannotOpen says which one has it."""
+    if not _exists(lock_of(path)):  # none has ever had it
+        yield
+        return
+    lock = os.open(lock_of(path), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(os.fstat(lock).st_ino)
+            raise CannotOpen(f"a listener{holder} keeps its rides in {path}") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def _holder(inode: int) -> str:
+    """As far as the kernel tells it: 1: FLOCK ADVISORY WRITE 1234 fe:00:56789 0 EOF."""
+    with contextlib.suppress(OSError):
+        for words in map(str.split, Path("/proc/locks").read_text().splitlines()):
+            if (
+                "FLOCK" in words
+                and "->" not in words
+                and words[5].endswith(f":{inode}")
+                and int(words[4]) > 0
+            ):
+                return f" (process {words[4]})"
+    return ""
+
+
 def prepare(path: Path, *, make: bool = False) -> None:
     """A file of this version: an older one is migrated as the daemon would; `make` makes a new one."""
     if _exists(path):
@@ -88,15 +122,8 @@ def prepare(path: Path, *, make: bool = False) -> None:
         asyncio.run(_migrate(path))
 
 
-class _LeftAlone(Database):
-    """Rule 3: the daemon moves a broken file aside, and tells it to everybody."""
-
-    def _move_aside(self, why: sqlite3.DatabaseError) -> NoReturn:
-        raise StorageError("corrupt", f"{self.path}: {why}") from why
-
-
 async def _migrate(path: Path) -> None:
-    database = _LeftAlone(path)
+    database = Database(path, move_broken=False)
     database.start()
     try:
         await database.write(lambda _connection: None)
@@ -115,8 +142,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     # Tried first, as SQLite says of everything that it cannot open the file.
     with path.open("rb"):
         pass
-    uri = f"file:{quote(str(path.absolute()))}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"  # a name need not be UTF-8
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    fold_case(connection)
+    return connection
 
 
 def _exists(path: Path) -> bool:

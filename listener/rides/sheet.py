@@ -19,8 +19,8 @@ MARGIN: Final = 7
 # What is shown before the beginning of a ride and after its end.
 BEFORE_S: Final = 0.5
 AFTER_S: Final = 1.0
-# Beyond, a note is cut off in a list.
-NOTE_LEAST: Final = 12
+# So much of a note, and of a specimen, is shown in a list at least.
+TEXT_LEAST: Final = 12
 
 
 def when(ts: float) -> str:
@@ -36,24 +36,33 @@ def printable(text: str) -> str:
 
 
 _LIST: Final[tuple[str, ...]] = ("no", "start", "way", "mm", "s", "mm/s", "end", "specimen", "", "note")
+_SPECIMEN: Final = _LIST.index("specimen")
 
 
 def table(rides: Iterable[Ride], width: int) -> list[str]:
     rows = [_LIST, *map(_row, rides)]
     right = {0, 3, 4, 5}
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    taken = sum(each + 2 for column, each in enumerate(widths[:-1]) if each and column != _SPECIMEN)
+    most = max(TEXT_LEAST, width - taken - 2 - min(TEXT_LEAST, widths[-1]))
+    widths[_SPECIMEN] = min(most, widths[_SPECIMEN])
     lines = []
     for row in rows:
         cells = [
-            f"{cell:>{widths[column]}}" if column in right else f"{cell:<{widths[column]}}"
+            f"{cell:>{widths[column]}}"
+            if column in right
+            else f"{_cut(cell, widths[column]):<{widths[column]}}"
             for column, cell in enumerate(row[:-1])
             if widths[column]
         ]
         line = "  ".join(cells)
-        room = max(NOTE_LEAST, width - len(line) - 2)
-        note = row[-1] if len(row[-1]) <= room else f"{row[-1][: room - 3]}..."
-        lines.append(f"{line}  {note}".rstrip())
+        room = max(TEXT_LEAST, width - len(line) - 2)
+        lines.append(f"{line}  {_cut(row[-1], room)}".rstrip())
     return lines
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _row(ride: Ride) -> tuple[str, ...]:

@@ -22,6 +22,10 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
     await db.stop(5.0)
 
 
+def names_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
 def put(name: str, value: str) -> database.Job[None]:
     def job(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
@@ -181,6 +185,29 @@ async def test_a_file_that_breaks_while_it_is_in_use_is_moved_aside_when_somethi
     assert await db.read(get("a")) == "1"
     assert len(told) == 1
     await db.stop(5.0)
+
+
+async def test_a_broken_file_is_left_where_it_is_by_who_shall_not_move_it(tmp_path: Path) -> None:
+    path = tmp_path / "les02.db"
+    path.write_bytes(b"this is no database" * 1000)
+    db = Database(path, move_broken=False)
+    db.start()
+    with pytest.raises(StorageError) as caught:
+        await db.write(put("a", "1"))
+    assert caught.value.kind == "corrupt"
+    await db.stop(5.0)
+    assert names_in(tmp_path) == ["les02.db"]
+    assert path.read_bytes() == b"this is no database" * 1000
+
+
+async def test_letters_of_any_language_have_two_cases(db: Database) -> None:
+    def lowered(connection: sqlite3.Connection) -> tuple[object, ...]:
+        row: tuple[object, ...] = connection.execute(
+            "SELECT lower('GRÖSSE ẞ'), lower(NULL), lower(5)"
+        ).fetchone()
+        return row
+
+    assert await db.read(lowered) == ("grösse ss", None, 5)
 
 
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

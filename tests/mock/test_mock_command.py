@@ -65,6 +65,16 @@ def test_a_negative_distance_rides_down_first_from_a_place_that_allows_it(
     assert "ride 1: down 1500 mm from 1500 mm" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_the_help_is_shown_by_any_terminal(encoding: str) -> None:
+    command = [sys.executable, "-m", "mock.mock_les02", "--help"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=True
+    )
+    assert b"MM,MM,?" in ended.stdout
+    assert ended.stderr == b""
+
+
 def test_the_help_lists_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

@@ -16,7 +16,7 @@ export function ofRide(curve: Curve): { velocity: Columns; position: Columns } {
 export function courseOf(ride: Ride, curve: Curve, intervalS: number): Course {
   const sign = ride.direction === "up" ? 1 : -1;
   const lastS = (ride.end_ts ?? ride.start_ts) - ride.start_ts;
-  const count = Math.max(1, Math.ceil(lastS / intervalS - 1e-6) + 1);
+  const count = Math.max(1, Math.ceil(lastS / intervalS - 1e-4) + 1);
   const times = curve.offsets_us.map((us) => us / DIGITS);
   const at = (values: number[], number: number) => between(times, values, Math.min(number * intervalS, lastS));
   const start = between(times, curve.position_mm, 0);

@@ -115,6 +115,7 @@ def test_rides_are_imported_and_deleted_while_the_daemon_records(
         "show 1 2",
         "list --limit many",
         "list --since yesterday",
+        "list --since 0001-01-01",
         "list --since 0001-01-01T00:00+14:00",
         "list --until 9999-12-31T23:59-14:00",
         "list --min-distance -5",
@@ -130,6 +131,46 @@ def test_rides_are_imported_and_deleted_while_the_daemon_records(
 )
 def test_what_was_mistyped_is_one_line_and_status_2(lesrides: Typed, words: str) -> None:
     assert "--help tells more" in lesrides.complaint(*words.split())
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "annotate 1 --note",
+        "annotate 1 --specimen",
+        "list --text",
+        "list --specimen",
+        "show",
+        "export --csv",
+        "compare 1",
+        "reference",
+        "delete --yes",
+        "import x --note",
+        "import x --specimen",
+    ],
+)
+def test_what_is_no_text_is_one_line_and_status_2(lesrides: Typed, words: str) -> None:
+    assert "is no text in UTF-8" in lesrides.complaint(*words.split(), os.fsdecode(b"a\xff"))
+
+
+@pytest.mark.parametrize(("words", "most"), [("--note", 4000), ("--specimen", 200)])
+def test_texts_are_no_longer_than_the_daemon_allows(
+    lesrides: Typed, database: Path, words: str, most: int
+) -> None:
+    lesrides("annotate", "1", words, "ö" * most)
+    expected = f"{most + 1} characters, and {most} are allowed"
+    for command in (["annotate", "1"], ["import", "x"]):
+        assert expected in lesrides.complaint(*command, words, "ö" * (most + 1))
+
+
+def test_files_may_have_any_name(lesrides: Typed, database: Path, tmp_path: Path) -> None:
+    table, other = (os.fsdecode(name) for name in (b"a\xff.csv", b"o\xff.db"))
+    lesrides("export", "1", "--csv", "-o", table)
+    assert lesrides("--database", other, "import", table) == ["a .csv: 1 ride imported (1)"]
+    (ride,) = lesrides.json("--database", other, "list")["rides"]
+    assert ride["note"] == "imported from a .csv"
+    assert lesrides.json("compare", "1", "--csv", table)["reference"] == "a .csv"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +236,7 @@ def test_ctrl_c_ends_an_import_quietly_and_leaves_nothing_half(lesrides: Typed) 
     ended.send_signal(signal.SIGINT)
     out, err = ended.communicate(timeout=PATIENCE_S)
     assert (ended.returncode, out, err) == (130, b"", b"")
-    assert lesrides.json("--database", "o.db", "list")["rides"] == []
+    assert not Path("o.db").exists()
 
 
 def test_started_without_any_stream_it_does_its_work(database: Path) -> None:

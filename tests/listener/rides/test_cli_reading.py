@@ -1,4 +1,5 @@
 import asyncio
+import resource
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def test_rides_are_listed_the_newest_first(lesrides: Typed) -> None:
         ("--direction down", [4, 2]),
         ("--specimen V-17", [2, 1]),
         ("--text prüf", [3]),
+        ("--text PRÜF", [3]),
         ("--min-distance 2500 --direction down", [2]),
         ("--max-distance 2500,5", [4]),
         ("--since 2023-11-14T23:13:35", [4, 3]),
@@ -157,6 +159,38 @@ def test_a_file_is_written_whole_or_not_at_all(lesrides: Typed, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("database")
+def test_what_does_not_fit_on_the_disk_leaves_nothing_and_what_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("old")
+    for name in ("old.csv", "new.csv"):
+        ended = process(
+            "export", "1", "--csv", "-o", name, stderr=subprocess.PIPE, preexec_fn=_allow_little_space
+        )
+        _, err = ended.communicate(timeout=PATIENCE_S)
+        assert (ended.returncode, err) == (2, f"lesrides: {name}: File too large\n".encode())
+    assert (tmp_path / "old.csv").read_text() == "old"
+    assert {each.name for each in tmp_path.iterdir()} == {"old.csv", "state"}
+
+
+def _allow_little_space() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+
+@pytest.mark.usefixtures("database")
+def test_a_file_that_is_written_again_stays_what_it_is(lesrides: Typed, tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("old")
+    (tmp_path / "old.csv").chmod(0o640)
+    (tmp_path / "link.csv").symlink_to("old.csv")
+    lesrides("export", "1", "--csv", "-o", "link.csv")
+    assert (tmp_path / "old.csv").read_text().startswith("time_s,")
+    assert (tmp_path / "old.csv").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "link.csv").is_symlink()
+    assert lesrides("export", "1", "--csv", "-o", "/dev/null") == []
+    assert lesrides.complaint("export", "1", "--csv", "-o", "/dev/full") == (
+        "/dev/full: No space left on device"
+    )
+
+
+@pytest.mark.usefixtures("database")
 def test_positions_below_zero_are_no_log(lesrides: Typed, tmp_path: Path) -> None:
     rows = lesrides("export", "1", "--csv")
     shifted = [",".join([row.split(",")[0], f"{float(row.split(',')[1]) - 2000:.1f}"]) for row in rows[1:]]
@@ -176,6 +210,39 @@ def test_a_ride_like_its_reference_passes(lesrides: Typed) -> None:
     lines = lesrides("compare", "1", "--csv", "curve.csv")
     assert lines[0] == "Ride 1 against curve.csv: PASS"
     assert lesrides("compare", "1", "1")[0] == "Ride 1 against ride 1: PASS"
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("flags", [["--csv"], ["--csv", "--raw"], ["--csv", "--decimal-comma"]], ids=" ".join)
+@pytest.mark.parametrize("ride", ["1", "2", "3", "4"])
+def test_a_ride_is_like_its_own_table(lesrides: Typed, ride: str, flags: list[str]) -> None:
+    lesrides("export", ride, *flags, "-o", "curve.csv")
+    answer = lesrides.json("compare", ride, "--csv", "curve.csv")
+    assert lesrides.err == []
+    assert abs(answer["position"]["max"]) < 1.0
+    assert abs(answer["velocity"]["max"]) < 3.0
+    assert abs(answer["duration_s"]) <= 0.021
+
+
+@pytest.mark.usefixtures("database")
+def test_a_table_in_utf_16_or_with_other_line_ends_is_read(lesrides: Typed, tmp_path: Path) -> None:
+    text = "\n".join(lesrides("export", "1", "--csv", "--decimal-comma"))
+    (tmp_path / "wide.csv").write_bytes(text.encode("utf-16"))
+    (tmp_path / "mac.csv").write_bytes(text.replace("\n", "\r").encode())
+    for name in ("wide.csv", "mac.csv"):
+        assert abs(lesrides.json("compare", "1", "--csv", name)["position"]["max"]) < 1.0
+
+
+@pytest.mark.usefixtures("database")
+def test_what_a_table_does_not_tell_is_remarked(lesrides: Typed, tmp_path: Path) -> None:
+    header, *rows = lesrides("export", "1", "--csv")
+    (tmp_path / "cut.csv").write_text("\n".join([header, *rows[:200]]))
+    lesrides("compare", "1", "--csv", "cut.csv", status=1)
+    assert lesrides.err == ["lesrides: cut.csv: it ends in mid-movement"]
+    (tmp_path / "seconds.csv").write_text("\n".join([header, *rows[::50]]))
+    assert lesrides.complaint("compare", "1", "--csv", "seconds.csv") == (
+        "seconds.csv: no ride in it; its positions are 1 s apart, and a ride cannot be seen above 0.5 s"
+    )
 
 
 @pytest.mark.usefixtures("database")

@@ -1,6 +1,17 @@
 import pytest
 
-from listener.rides.curves import KNOWN_S, Curve, Point, Tolerance, compare, curve, points, same_class
+from listener.rides.curves import (
+    KNOWN_S,
+    Curve,
+    Point,
+    Tolerance,
+    begin_like,
+    believable,
+    compare,
+    curve,
+    same_class,
+)
+from listener.rides.finder import motions
 from listener.rides.summary import Phase
 from mock.profile import Profile, hydraulic
 from tests.listener.rides.bench import TS, Lift
@@ -11,10 +22,9 @@ RIDE = hydraulic(3000.0)
 
 def curve_of(ride: Profile, start_mm: float = 10_000.0, begin_s: float = 2.0) -> Curve:
     lift = Lift([(begin_s, ride)], start_mm=start_mm)
-    positions = [(ts, float(raw)) for _, ts, raw in lift.samples(begin_s + ride.duration_s + 2.0)]
-    return curve(
-        points(positions), TS + begin_s, TS + begin_s + ride.duration_s, 1 if ride.distance_mm > 0 else -1
-    )
+    samples = lift.samples(begin_s + ride.duration_s + 2.0)
+    known = [Point(each.ts, each.position_mm, each.velocity_mm_s) for each in motions(samples, 1.0)]
+    return curve(known, TS + begin_s, TS + begin_s + ride.duration_s, 1 if ride.distance_mm > 0 else -1)
 
 
 def test_a_curve_is_distance_and_speed_in_the_direction_of_travel() -> None:
@@ -67,11 +77,33 @@ def test_a_reference_of_the_other_direction_is_told_as_such() -> None:
     assert compared.reasons == ("the reference goes the other way",)
 
 
-def test_a_reference_with_few_points_as_from_a_csv_will_do() -> None:
-    table = [(TS + n * 0.04, 10_000.0 + RIDE.position_mm(n * 0.04 - 3.0)) for n in range(400)]
-    sparse = curve(points(table), TS + 3.0, TS + 3.0 + RIDE.duration_s, 1)
-    compared = compare(curve_of(RIDE), sparse, [], TOLERANCE)
-    assert abs(compared.position.max) < 10.0
+def table(factor: float = 1.0) -> list[Point]:
+    """Every 40 ms."""
+    times = [n * 0.04 for n in range(400)]
+    return [
+        Point(TS + at_s, 10_000.4 + RIDE.position_mm(at_s - 3.0), factor * RIDE.velocity_mm_s(at_s - 3.0))
+        for at_s in times
+    ]
+
+
+@pytest.mark.parametrize("off_s", [-0.15, -0.04, 0.0, 0.1])
+def test_a_movement_begins_where_its_first_way_is_like_that_of_the_ride(off_s: float) -> None:
+    ride = curve_of(RIDE)
+    assert begin_like(ride, table(), TS + 3.0 + off_s, 0.2, 1) == pytest.approx(TS + 3.0, abs=0.006)
+    # But never farther away than that.
+    assert begin_like(ride, table(), TS + 4.0, 0.2, 1) >= TS + 3.8
+
+
+def test_where_a_ride_goes_on_otherwise_does_not_change_when_it_began() -> None:
+    ride = curve_of(hydraulic(3000.0, speed_mm_s=300.0))
+    assert begin_like(ride, table(), TS + 3.1, 0.2, 1) == pytest.approx(TS + 3.0, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"), [(1.0, True), (1.04, True), (1.1, False), (-1.0, False), (0.001, False)]
+)
+def test_velocities_that_do_not_add_up_to_the_way_are_not_believed(factor: float, expected: bool) -> None:
+    assert believable(table(factor)) is expected
 
 
 def test_a_curve_is_as_long_as_something_is_known() -> None:

@@ -11,6 +11,7 @@ from listener.rides.exchange import exported, from_json
 from listener.rides.files import Frame, read_candump, write_candump
 from listener.rides.finder import LONGEST_S, RideFinder
 from listener.rides.intake import Collector, Found, Kept, keep
+from listener.rides.store import RideInProgress
 from listener.schema import MIGRATIONS
 from mock.profile import hydraulic
 from tests.listener.rides.bench import TS, Lift
@@ -88,7 +89,9 @@ EVENT = {"type": "status", "ts": TS, "payload": {"channel": "master", "state": "
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"ride": RIDE | {"reason": None}}, "reason"),
+        ({"ride": RIDE | {"reason": 5}}, "reason"),
+        ({"ride": RIDE | {"specimen": "x" * 201}}, "specimen"),
+        ({"ride": RIDE | {"note": "x" * 4001}}, "note"),
         ({"ride": RIDE | {"direction": "left"}}, "direction"),
         ({"ride": RIDE | {"reason": "completed\n"}}, "reason"),
         ({"ride": RIDE | {"start_ts": -1.0}}, "start_ts"),
@@ -137,6 +140,15 @@ def test_json_that_is_no_ride_is_refused_in_one_line_that_names_the_field(
     with pytest.raises(msgspec.ValidationError, match=complaint) as raised:
         from_json(json.dumps(whole | change).encode())
     assert "\n" not in str(raised.value)
+
+
+def test_a_ride_in_progress_is_none_yet_and_that_is_told(connection: sqlite3.Connection) -> None:
+    store.begin(
+        connection, "now", source="les02", start_ts=TS, direction="up", resolution_mm=1.0, specimen=""
+    )
+    text = msgspec.json.encode(exported(connection, store.find(connection, 1)))
+    with pytest.raises(RideInProgress, match="the ride was in progress when this was written"):
+        from_json(text)
 
 
 def test_the_longest_ride_that_is_recorded_comes_back() -> None:

@@ -1,6 +1,6 @@
 """Lines to samples and back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from listener.rides.files import (
     NotUnderstood,
     Point,
     Sample,
-    dense,
+    begins_with_ride,
+    encoding_of,
     is_position,
     kind_of,
     motion_rows,
@@ -297,31 +298,47 @@ def test_csv_lines_that_are_not_understood_are_told_by_their_number() -> None:
     assert [each.line for each in read if isinstance(each, NotUnderstood)] == [3, 4, 5, 6, 7]
     assert [each.reason for each in read if isinstance(each, NotUnderstood)][2] == "time does not go on"
     assert [each for each in read if isinstance(each, Point)] == [
-        ("master", 0.0, 1.0),
-        ("slave", 0.5, 7.0),
-        ("master", 1.0, 2.0),
+        Point("master", 0.0, 1.0),
+        Point("slave", 0.5, 7.0),
+        Point("master", 1.0, 2.0),
     ]
 
 
-def sparse(step_s: float, until_s: float) -> Iterator[Point]:
-    for number in range(round(until_s / step_s)):
-        yield Point("master", number * step_s, LIFT.position_mm(number * step_s))
+@pytest.mark.parametrize(
+    ("name", "unit_mm_s"),
+    [
+        ("velocity_mm_s", 1.0),
+        ("Speed (cm/s)", 10.0),
+        ("v [m/s]", 1000.0),
+        ("Geschwindigkeit_m_s", 1000.0),
+        ("speed", None),
+        ("acceleration_mm_s2", None),
+        ("volume m/s", None),
+    ],
+)
+def test_velocities_are_read_where_their_unit_is_told(name: str, unit_mm_s: float | None) -> None:
+    first, second, third = read_csv([f"time;position;{name}", "0;1000;-1,5", "1;1001;?", "2;1002"])
+    expected = None if unit_mm_s is None else -1.5 * unit_mm_s
+    assert [each.velocity_mm_s for each in (first, second, third) if isinstance(each, Point)] == [
+        expected,
+        None,
+        None,
+    ]
 
 
-@pytest.mark.parametrize("step_s", [0.02, 0.05, 0.1])
-def test_positions_far_apart_are_filled_in_until_a_ride_can_be_seen(step_s: float) -> None:
-    points = list(dense(sparse(step_s, 3.0 + RIDE.duration_s + 4.0)))
-    assert max(b.ts - a.ts for a, b in pairwise(points)) <= 0.0205
-    samples = [(point.channel, TS + point.ts, round(point.position_mm)) for point in points]
-    _, ended = found(RideFinder(1.0), samples)
-    assert isinstance(ended, RideEnded)
-    assert ended.summary.distance_mm == pytest.approx(3000.0, abs=1.0)
-    assert ended.summary.duration_s == pytest.approx(RIDE.duration_s, abs=0.3)
-
-
-def test_a_gap_is_not_filled_in() -> None:
-    points = [Point("master", 0.0, 0.0), Point("master", 0.6, 100.0), Point("slave", 0.7, 0.0)]
-    assert list(dense(points)) == points
+@pytest.mark.parametrize(
+    ("line", "is_export"),
+    [
+        (",".join(RAW_HEADER), True),
+        (";".join(MOTION_HEADER), True),
+        ('"' + '"\t"'.join(MOTION_HEADER) + '"\r\n', True),
+        (",".join(MOTION_HEADER[:2]), False),
+        ("0.5,1000", False),
+        ("", False),
+    ],
+)
+def test_a_table_of_export_is_known_by_its_header(line: str, is_export: bool) -> None:
+    assert begins_with_ride(["# bench 2", "", line, "0,1000"]) is is_export
 
 
 # Any
@@ -343,6 +360,13 @@ def test_a_gap_is_not_filled_in() -> None:
 )
 def test_what_a_file_is_is_seen_at_its_beginning(head: str, kind: str) -> None:
     assert kind_of(head) == kind
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_what_spreadsheets_call_unicode_is_read(encoding: str) -> None:
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + "Zeit;Höhe\n0;1\n"
+    content = text.encode(encoding)
+    assert content.decode(encoding_of(content)).removeprefix("\ufeff") == "Zeit;Höhe\n0;1\n"
 
 
 def test_many_lines_are_told_in_few_words() -> None:

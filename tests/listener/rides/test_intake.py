@@ -1,16 +1,18 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import msgspec
 import pytest
 
 from listener.rides import files, intake, store
-from listener.rides.files import Sample, raw_rows, write_candump
-from listener.rides.finder import RideFinder
+from listener.rides.files import Point, Sample, motion_rows, raw_rows, write_candump
+from listener.rides.finder import RideEnded, RideFinder
 from listener.rides.intake import Collector, Found, Kept, Recording, TooMuch, keep
 from listener.schema import MIGRATIONS
-from mock.profile import hydraulic, s_curve
+from mock.profile import Profile, hydraulic, s_curve
 from tests.listener.rides.bench import TS, Lift
+from tests.listener.rides.bench import found as found_by
 
 BOTH = ("master", "slave")
 UP, DOWN = hydraulic(3000.0), hydraulic(-3000.0)
@@ -167,7 +169,7 @@ def test_a_csv_that_is_cut_where_the_ride_begins_and_ends_is_a_whole_ride() -> N
     (ride,) = recording().csv(lines, TS, 1.0)
     assert (ride.direction, ride.reason, ride.source) == ("up", "completed", "les02")
     assert ride.distance_mm == pytest.approx(3000.0, abs=1.0)
-    assert ride.summary["duration_s"] == pytest.approx(UP.duration_s, abs=0.2)
+    assert ride.summary["duration_s"] == pytest.approx(UP.duration_s, abs=0.06)
     assert not ride.summary["partial"]
     # Times that count from 0 end when the file was written; what was added to find the ride is not kept.
     offsets_us, _ = ride.samples["master"]
@@ -262,9 +264,9 @@ def test_the_note_of_a_part_is_kept(connection: sqlite3.Connection) -> None:
     part.note = "half a turn"
     keep(connection, part)
     up, _ = from_log(log(LIFT.samples(UNTIL_S, channels=BOTH)))
-    up.note = "from a log"
+    up.note = "from a log" * 400
     keep(connection, up)
-    assert store.find(connection, 2).note == "half a turn, from a log"
+    assert store.find(connection, 2).note == ("half a turn, " + 400 * "from a log")[:4000]
 
 
 def test_a_ride_in_progress_is_no_part(connection: sqlite3.Connection) -> None:
@@ -289,11 +291,86 @@ def test_a_log_in_which_the_time_goes_back_has_a_part_and_the_whole(connection: 
     assert [keep(connection, each) for each in (part, up, down)] == [Kept(1), Kept(2, (1,)), Kept(3)]
 
 
-def test_standing_is_added_at_both_ends() -> None:
-    samples = [("slave", 10.0, 4), ("master", 10.002, 5), ("master", 10.006, 7), ("slave", 10.008, 8)]
-    padded = list(intake.standing(samples))
-    assert padded[750:-750] == samples
-    assert {(channel, raw) for channel, _, raw in padded[:750]} == {("master", 5)}
-    assert {(channel, raw) for channel, _, raw in padded[-750:]} == {("master", 7)}
-    times = [ts for _, ts, _ in padded]
+def test_standing_is_added_where_the_car_stands() -> None:
+    points = [
+        Point("slave", 10.0, 4.0),
+        Point("master", 10.002, 5.0),
+        Point("master", 10.006, 7.0),
+        Point("slave", 10.008, 8.0),
+    ]
+    padded = list(intake.to_be_searched(points))
+    assert padded[750:-750] == points
+    assert {(point.channel, point.position_mm) for point in padded[:750]} == {("master", 5.0)}
+    assert {(point.channel, point.position_mm) for point in padded[-750:]} == {("master", 7.0)}
+    times = [point.ts for point in padded]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("course", "begins", "ends"),
+    [
+        ([(0.0, 0.0), (0.2, 3.0), (0.4, 3.0)], True, True),
+        ([(0.0, 0.0), (0.2, 3.1), (0.4, 3.1)], False, True),
+        ([(0.0, 5.0), (0.1, 5.0), (0.2, 5.0), (0.3, 9.0)], True, False),
+        # Farther apart than the moment that is looked at.
+        ([(0.0, 0.0), (0.4, 6.0), (0.8, 6.0)], True, True),
+        ([(0.0, 0.0), (0.4, 6.1), (0.8, 6.1)], False, True),
+        ([(0.0, 0.0)], True, True),
+    ],
+)
+def test_a_car_that_moves_at_the_edge_of_a_file_does_not_stand_there(
+    course: list[tuple[float, float]], begins: bool, ends: bool
+) -> None:
+    before, after = intake.standing([Point("slave", ts, mm) for ts, mm in course])
+    assert (bool(before), bool(after)) == (begins, ends)
+
+
+@pytest.mark.parametrize("cut_s", [4.5, 6.0, 8.0])
+@pytest.mark.parametrize("ride", [UP, s_curve(-5000.0)], ids=["hydraulic", "s-curve"])
+def test_a_csv_that_ends_in_mid_movement_has_an_aborted_ride_and_no_speeds_but_those_it_shows(
+    ride: Profile, cut_s: float
+) -> None:
+    lift = Lift([(3.0, ride)], start_mm=9000.3)
+    samples = list(lift.samples(cut_s, since_s=2.0, channels=BOTH))
+    finder = RideFinder(1.0)
+    live = [*found_by(finder, samples), *finder.interrupt("bus_lost")]
+    before = next(each for each in live if isinstance(each, RideEnded))
+    for header, rows, lag_s in ((files.RAW_HEADER, raw_rows, 0.0), (files.MOTION_HEADER, motion_rows, 0.2)):
+        lines = files.write_csv(header, rows(samples, 3.0, 1.0), decimal_comma=False)
+        (after,) = recording().csv(lines, TS, 1.0)
+        assert (after.reason, after.summary["cause"], after.summary["phases"]) == (
+            "aborted",
+            "end_of_file",
+            [],
+        )
+        assert after.end_ts - after.start_ts == pytest.approx(cut_s - 3.0 - lag_s, abs=0.05)
+        fastest = max(abs(lift.velocity_mm_s(at / 50)) for at in range(round(50 * (cut_s - lag_s))))
+        assert after.summary["max"]["velocity_mm_s"] <= fastest + 5.0
+        if not lag_s:
+            fastest = before.summary.max.velocity_mm_s
+            assert after.summary["max"]["velocity_mm_s"] == pytest.approx(fastest, rel=0.02)
+            assert after.distance_mm == before.summary.distance_mm
+
+
+def test_a_csv_that_begins_in_mid_movement_has_a_partial_ride() -> None:
+    lines = csv(LIFT, 5.0, 3.0 + UP.duration_s + 1.0, 0.02)
+    (ride,) = recording().csv(lines, TS, 1.0)
+    assert ride.summary["partial"]
+    assert ride.reason == "completed"
+    assert ride.summary["max"]["velocity_mm_s"] == pytest.approx(630.0, abs=5.0)
+
+
+def test_what_is_kept_of_a_csv_is_what_was_in_it() -> None:
+    lines = csv(LIFT, 2.0, UNTIL_S, 0.02)
+    for ride in recording().csv(lines, TS, 1.0):
+        offsets_us, raw = ride.samples["master"]
+        steps = {b - a for a, b in pairwise(offsets_us)}
+        assert min(steps) >= 19_999
+        assert max(steps) <= 20_001
+        assert len(raw) * 0.02 == pytest.approx(1.0 + ride.end_ts - ride.start_ts + 2.2, abs=0.2)
+
+
+def test_a_csv_with_steps_of_a_second_says_why_there_is_no_ride_in_it() -> None:
+    read = recording()
+    assert list(read.csv(csv(LIFT, 2.0, UNTIL_S, 1.0), TS, 1.0)) == []
+    assert read.too_sparse.startswith("its positions are 1 s apart")

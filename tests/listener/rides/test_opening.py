@@ -1,4 +1,6 @@
 import contextlib
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 
 from listener.database import StorageError
 from listener.rides import opening, store
-from listener.rides.opening import CannotOpen, candidates, existing, missing, prepare, reading, writing
+from listener.rides.opening import CannotOpen, alone, candidates, existing, missing, prepare, reading, writing
 from listener.rides.store import Filter
 from listener.schema import MIGRATIONS
 
@@ -112,6 +114,38 @@ def test_reading_leaves_nothing_behind(path: Path) -> None:
     assert count(path) == 0
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["les02.db"]
+
+
+@pytest.mark.parametrize("text", ["ölwanne", "ÖLWANNE", "gross"])
+def test_rides_are_found_whatever_the_case_of_their_letters(path: Path, text: str) -> None:
+    with writing(path) as connection:
+        store.annotate(connection, begin(connection, "a"), note="Ölwanne, groß")
+        assert store.rides(connection, Filter(text=text))[1] == 1
+    with reading(path) as connection:
+        assert store.rides(connection, Filter(text=text))[1] == 1
+        assert store.rides(connection, Filter(text="olwanne"))[1] == 0
+
+
+def test_a_file_that_a_listener_has_is_not_to_be_had_alone(path: Path, tmp_path: Path) -> None:
+    with alone(path):  # none has ever had it
+        pass
+    (tmp_path / "link.db").symlink_to(path)
+    with Path(f"{path}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Not every kernel tells who it is.
+        said = rf"^a listener( \(process {os.getpid()}\))? keeps its rides in .*link\.db$"
+        with pytest.raises(CannotOpen, match=said), alone(tmp_path / "link.db"):
+            pass
+    with alone(path), Path(f"{path}.lock").open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_name_need_not_be_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff?%.db")
+    prepare(path, make=True)
+    with writing(path) as connection:
+        begin(connection, "a")
+    assert count(path) == 1
 
 
 def test_a_new_database_is_made_only_if_asked_for(tmp_path: Path) -> None:

@@ -76,6 +76,17 @@ def test_a_list_is_aligned_and_notes_are_cut_to_the_width() -> None:
 
 
 @pytest.mark.usefixtures("terminal")
+def test_a_long_specimen_leaves_room_for_the_rest() -> None:
+    rides = [ride(specimen="V" * 200), ride()]
+    lines = sheet.table(rides, 100)
+    assert max(map(len, lines)) <= 100
+    assert f"{'V' * 15}...  R*  half a turn" in lines[1]
+    assert lines[2].index("half") == lines[1].index("half")
+    assert "V" * 12 not in sheet.table(rides, 20)[1]
+    assert "V" * 200 in sheet.table(rides, 800)[1]
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_ride_in_numbers() -> None:
     assert sheet.summary(ride()) == [
         "Ride 7, 2023-11-14 23:13:20, up, completed, a reference, starred",
