@@ -41,6 +41,13 @@ Origins = Annotated[
     tuple[Annotated[str, Meta(pattern=r"^(null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+)\Z")], ...],
     Meta(description='a list of origins such as "http://page.example:8080", lower case, no path'),
 ]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[A-Za-z0-9.:-]+(/[^\s;,]*)?)?\Z",
+        description='"" or an address such as "https://bench.example/api"',
+    ),
+]
 Tokens = Annotated[
     tuple[Annotated[str, Meta(pattern=r"^[!-~]{8,200}\Z")], ...],
     Meta(description="a list of tokens of 8 to 200 letters, digits and signs, without spaces"),
@@ -116,6 +123,7 @@ class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: Name = "localhost"
     port: Port = 8000
     cors_origins: Origins = ()
+    url: Url = ""
 
 
 class WorkbenchBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -57,7 +57,7 @@ class Daemon:
         self.hub = Hub()
         self.reader = CANBusReader(loaded.config.can)
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
-        pages = {"/": Page().answer, "/healthz": self._health, "/metrics": self._metrics}
+        pages = {"/": Page(api=self._api_address).answer, "/healthz": self._health, "/metrics": self._metrics}
         self.commands = Commands()
         self.access = Access(loaded.config.access.read_tokens, loaded.config.access.control_tokens)
         self.paths = Paths()
@@ -98,7 +98,12 @@ class Daemon:
             from listener.api.wing import Api
 
             self._api = Api(
-                config.api, config.websocket, self.access, self.paths, lambda: self._health(None)[:3]
+                config.api,
+                config.websocket,
+                self.access,
+                self.paths,
+                lambda: self._health(None)[:3],
+                lambda: self.server.port,
             )
         if config.rides.enabled:
             from listener.database import Database
@@ -184,6 +189,7 @@ class Daemon:
             "version": __version__,
             "resolution_mm": settings.resolution_mm,
             "parts": self._parts,
+            "api": self._api_address(),
             "ride": self._recorder.ride if self._recorder else None,
             "storing": self._recorder.storing if self._recorder else "off",
             "troubles": self._recorder.troubles if self._recorder else [],
@@ -195,6 +201,9 @@ class Daemon:
     def _parts(self) -> list[str]:
         enabled = {"demo": self._demo, "rides": self._recorder, "workbench": self._bench, "api": self._api}
         return [name for name, part in enabled.items() if part is not None]
+
+    def _api_address(self) -> str:
+        return self._api.address if self._api is not None else ""
 
     @property
     def _clients(self) -> int:

@@ -142,9 +142,8 @@ class WebSocketEventServer:
 
     @property
     def port(self) -> int:
-        """The port that is really listened on, also when 0 was configured."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        """The port that is really listened on, also when 0 was configured; that one before the start."""
+        return int(self._server.sockets[0].getsockname()[1]) if self._server else self._config.port
 
     async def start(self) -> None:
         host, port = self._config.host, self._config.port

@@ -1,17 +1,20 @@
 """The FastAPI application that the wings' routers are put into."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from listener import __version__
 from listener.api import documentation, errors
 from listener.api.guard import Guard
 from listener.api.visitors import Doorkeeper
+from listener.origins import Origins
 
 # Status, content type, body.
 Health = Callable[[], tuple[int, str, bytes]]
@@ -45,7 +48,27 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def build(doorkeeper: Doorkeeper, cors_origins: Sequence[str], health: Health) -> FastAPI:
+class _Cors:
+    """Browsers let a page read only what names its origin; ours comes from the WebSocket port."""
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        answer = CORSMiddleware(
+            self._app,
+            allow_origins=[origin] if self._origins.admit(origin, headers.get("host", "")) else [],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Content-Disposition"],
+        )
+        await answer(scope, receive, send)
+
+
+def build(doorkeeper: Doorkeeper, origins: Origins, health: Health) -> FastAPI:
     app = _Application(
         title="LES02 listener",
         version=__version__,
@@ -56,13 +79,7 @@ def build(doorkeeper: Doorkeeper, cors_origins: Sequence[str], health: Health) -
     )
     app.add_middleware(Guard, doorkeeper=doorkeeper)
     # The outermost, so that a page can read why it was refused.
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(cors_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Content-Disposition"],
-    )
+    app.add_middleware(_Cors, origins=origins)
     errors.tell_all(app)
     documentation.add_pages(app)
     app.include_router(_listener(health))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, cast
 
 import structlog
@@ -35,16 +35,28 @@ CONNECTIONS_BESIDE: Final = 100
 
 class Api:
     def __init__(
-        self, config: ApiConfig, limits: WebsocketConfig, access: Access, paths: Paths, health: Health
+        self,
+        config: ApiConfig,
+        limits: WebsocketConfig,
+        access: Access,
+        paths: Paths,
+        health: Health,
+        page_port: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`limits` are those of clients that stay: how many, how slow."""
+        """`limits` are those of clients that stay: how many, how slow; the page is on `page_port`."""
         self._config = config
         self._limits = limits
-        doorkeeper = Doorkeeper(access, Origins(socket.gethostname(), config.host, config.cors_origins))
+        origins = Origins(socket.gethostname(), config.host, config.cors_origins, page_port)
+        doorkeeper = Doorkeeper(access, origins)
         self._sockets = Sockets(paths, limits, doorkeeper)
-        self._app = build(doorkeeper, config.cors_origins, health)
+        self._app = build(doorkeeper, origins, health)
         self._task: asyncio.Task[None] | None = None
         self.port = config.port
+
+    @property
+    def address(self) -> str:
+        """Where the page finds it: a port beside its own, or what was configured."""
+        return self._config.url or f":{self.port}"
 
     def include(self, router: APIRouter) -> None:
         self._app.include_router(router)

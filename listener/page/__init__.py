@@ -10,7 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,11 @@ class _Form:
 
 
 class Page:
-    def __init__(self, path: Path = PAGE) -> None:
+    """`api` is where the page finds the REST API: `:8000` beside itself, an address, or nothing."""
+
+    def __init__(self, path: Path = PAGE, api: Callable[[], str] = lambda: "") -> None:
         self._path = path
+        self._api = api
         self._version = (0, 0)
         self._plain = self._packed = _Form(b"", {})
         self._policy = ""
@@ -58,7 +61,8 @@ class Page:
             )
             return 503, "text/plain", text.encode(), {}
         form = self._packed if _takes_gzip(request) else self._plain
-        headers = {**_HEADERS, **form.headers, "Content-Security-Policy": self._policy + _sockets(request)}
+        policy = self._policy + _elsewhere(request, self._api())
+        headers = {**_HEADERS, **form.headers, "Content-Security-Policy": policy}
         known = {tag.removeprefix("W/") for tag in _items(request, "If-None-Match")}
         if known & {form.headers["ETag"], "*"}:
             return 304, "text/html", b"", headers
@@ -100,10 +104,16 @@ def _policy(html: bytes) -> str:
     )
 
 
-def _sockets(request: Headers) -> str:
-    """To older Safari a WebSocket to where the page came from is not 'self'."""
+def _elsewhere(request: Headers, api: str) -> str:
+    """Older Safari does not take a WebSocket to where the page came from for 'self'."""
     host = next(iter(request.get_all("Host")), "")
-    return f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    if not _HOST.fullmatch(host):
+        return ""
+    if api.startswith(":"):
+        name = host.partition(":")[0]
+        return f" ws://{host} wss://{host} http://{name}{api} https://{name}{api}"
+    # A policy that names a path means nothing below it.
+    return f" ws://{host} wss://{host} {'/'.join(api.split('/')[:3])}".rstrip()
 
 
 def _takes_gzip(request: Headers) -> bool:

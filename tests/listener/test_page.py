@@ -266,6 +266,20 @@ async def test_the_page_may_connect_to_where_it_came_from(start: Start, host: st
 
 
 @pytest.mark.parametrize(
+    ("api", "allowed"),
+    [
+        (":8000", ["http://test:8000", "https://test:8000"]),
+        ("https://bench.example/api/", ["https://bench.example"]),  # a path would be taken literally
+        ("", []),
+    ],
+)
+async def test_the_page_may_ask_the_rest_api(file: Path, api: str, allowed: list[str]) -> None:
+    async with servers({}, {"/": Page(file, lambda: api).answer}) as start:
+        _, headers, _ = await ask(await start())
+    assert policy(headers)["connect-src"] == ["'self'", "ws://test:8765", "wss://test:8765", *allowed]
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "x; script-src *",

@@ -45,6 +45,8 @@ export const wrong = computed<Condition[]>(() => {
   changes.value;
   return conditions(model, link.value, now.value);
 });
+/** Where the REST API answers, "" without one. */
+export const api = computed(() => bench.value.api);
 export const connected = computed(() => link.value.state === "open");
 export const refused = computed(() => link.value.state === "refused");
 /** How many rides have ended, and how often rides may have ended unseen: lists are read anew. */

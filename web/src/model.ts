@@ -46,6 +46,7 @@ export interface Model {
   version: string;
   mayChange: boolean;
   parts: ReadonlySet<string>;
+  api: string;
   resolutionMm: number;
   storing: string;
   bus: string;
@@ -77,6 +78,7 @@ export function emptyModel(): Model {
     version: "",
     mayChange: true,
     parts: new Set(),
+    api: "",
     resolutionMm: 1,
     storing: "ok",
     bus: "unknown",
@@ -160,6 +162,7 @@ function greet(model: Model, event: Envelope, at: number): void {
   model.version = hello.version;
   model.mayChange = hello.access !== "read";
   model.parts = new Set(hello.parts);
+  model.api = hello.api ?? "";
   model.resolutionMm = hello.resolution_mm;
   model.storing = hello.storing;
   model.bus = hello.bus;

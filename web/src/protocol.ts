@@ -16,6 +16,7 @@ export interface Hello {
   version: string;
   resolution_mm: number;
   parts: string[];
+  api?: string;
   ride: { ride_id: string; start_ts: number; direction: Direction } | null;
   storing: string;
   troubles?: { channel: string; code: string; details: Record<string, unknown> }[];

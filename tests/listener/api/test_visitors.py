@@ -41,6 +41,29 @@ def test_who_comes_through_a_proxy_on_this_computer_is_not_from_here(header: str
     assert look((header.lower(), "127.0.0.1")).scope is Scope.READ
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "welcome"),
+    [
+        ("http://bench:8765", "bench:8000", True),  # our own page, which is on the WebSocket's port
+        ("http://192.0.2.7:8765", "192.0.2.7:8000", True),
+        ("http://[2001:db8::7]:8765", "[2001:db8::7]:8000", True),
+        ("http://bench:8000", "bench:8000", True),
+        ("http://bench:8766", "bench:8000", False),
+        ("http://bench", "bench:8000", False),
+        ("http://192.0.2.8:8765", "192.0.2.7:8000", False),
+        ("http://evil.example:8765", "evil.example:8000", False),  # whose name was made to point here
+    ],
+)
+def test_our_own_page_may_ask(origin: str, host: str, welcome: bool) -> None:
+    origins = Origins("bench", "localhost", [], lambda: 8765)
+    assert origins.admit(origin, host) == welcome
+    assert not Origins("bench", "localhost", []).admit("http://bench:8765", "bench:8000")
+
+
+def test_a_page_on_the_port_of_http_is_named_without_it() -> None:
+    assert Origins("bench", "localhost", [], lambda: 80).admit("http://bench", "bench:8000")
+
+
 def test_who_has_gone_already_is_nobody() -> None:
     assert (look(client=None).address, look(client=None).from_here) == ("gone:0", False)
 

@@ -1,0 +1,82 @@
+/**
+ * The REST API, which answers on another port of the same host, or wherever `hello` says.
+ *
+ * Trouble is a Refusal with the status as its code and the API's own sentence as its reason; "unreachable"
+ * is the code of an API that does not answer at all.
+ */
+
+import { api } from "../bench";
+import { Refusal } from "../connection";
+import { token } from "../settings";
+
+const ANSWER_MS = 15_000;
+
+export type Values = Record<string, string | number | boolean | undefined>;
+
+export function get<T>(path: string, query: Values = {}): Promise<T> {
+  return call<T>("GET", path + queryOf(query));
+}
+
+export function post<T>(path: string, body: unknown = {}): Promise<T> {
+  return call<T>("POST", path, JSON.stringify(body), "application/json");
+}
+
+export function put<T>(path: string, body: unknown): Promise<T> {
+  return call<T>("PUT", path, JSON.stringify(body), "application/json");
+}
+
+export function remove<T>(path: string, query: Values = {}): Promise<T> {
+  return call<T>("DELETE", path + queryOf(query));
+}
+
+/** As a form sends it; the browser says its type itself, with the boundary. */
+export function upload<T>(path: string, file: File, query: Values = {}): Promise<T> {
+  const form = new FormData();
+  form.append("file", file);
+  return call<T>("POST", path + queryOf(query), form);
+}
+
+/** For a link, which can send no header. */
+export function linkTo(path: string): string {
+  return baseUrl() + path + queryOf(token.value ? { token: token.value } : {});
+}
+
+async function call<T>(method: string, path: string, body?: string | FormData, type?: string): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (token.value) headers.Authorization = `Bearer ${token.value}`;
+  if (type) headers["Content-Type"] = type;
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), ANSWER_MS);
+  try {
+    const answer = await fetch(baseUrl() + path, { method, headers, body: body ?? null, signal: abort.signal });
+    const found: unknown = answer.status === 204 ? null : await answer.json();
+    if (!answer.ok) throw new Refusal(String(answer.status), reasonOf(found));
+    return found as T;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal("unreachable", "");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `:8000` is a port beside ours. */
+function baseUrl(): string {
+  const where = api.value;
+  return where.startsWith(":") ? `${location.protocol}//${location.hostname}${where}` : where.replace(/\/$/, "");
+}
+
+function queryOf(values: Values): string {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
+}
+
+/** A sentence, or FastAPI's list of what does not fit. */
+export function reasonOf(body: unknown): string {
+  const detail = (body as { detail?: unknown } | null)?.detail;
+  if (typeof detail === "string") return detail;
+  if (!Array.isArray(detail)) return "";
+  return (detail as { loc?: unknown[]; msg?: string }[])
+    .map(({ loc = [], msg = "" }) => [loc.slice(1).join("."), msg].filter(Boolean).join(": "))
+    .join("; ");
+}
