@@ -151,6 +151,6 @@ def test_the_user_of_the_service_is_the_one_that_sysusers_makes() -> None:
 
 
 def test_the_manual_mentions_every_file_that_is_to_be_installed() -> None:
-    manual = (ROOT / "docs/operations.md").read_text()
+    manual = "".join((ROOT / "docs" / name).read_text() for name in ("operations.md", "docker.md"))
 
     assert [path.name for path in DEPLOY.iterdir() if path.is_file() and path.name not in manual] == []
