@@ -16,7 +16,7 @@ PROTO: Final = 1
 SOURCE: Final = "les02"
 
 # Samples may be skipped for a client that cannot keep up; every other type is a state and may not.
-SAMPLES: Final = frozenset({"position_sample", "motion_sample"})
+SAMPLES: Final = frozenset({"position_sample", "motion_sample", "signal_sample"})
 TYPES: Final = SAMPLES | {
     "hello",
     "status",
@@ -28,6 +28,8 @@ TYPES: Final = SAMPLES | {
     "relevel",
     "result",
 }
+# Only for who names it: other devices may say a lot, and the field's clients do not expect them.
+USUAL: Final = TYPES - {"signal_sample"}
 
 Payload = dict[str, Any]
 
@@ -74,6 +76,21 @@ def motion_sample(
         "acceleration_mm_s2": acceleration_mm_s2,
     }
     return EventEnvelope(PROTO, "motion_sample", ts, source, payload)
+
+
+def signal_sample(
+    ts: float,
+    channel: str,
+    value: float,
+    unit: str = "",
+    text: str | None = None,
+    source: str = "workbench",
+) -> EventEnvelope:
+    """What another CAN device says: `channel` is bus.message.signal, `text` the word of its value."""
+    payload: Payload = {"channel": channel, "value": value, "unit": unit}
+    if text is not None:
+        payload["text"] = text
+    return EventEnvelope(PROTO, "signal_sample", ts, source, payload)
 
 
 def ride_start(

@@ -60,4 +60,30 @@ MIGRATIONS: Final = (
     ALTER TABLE rides ADD COLUMN is_starred INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX rides_by_specimen ON rides (specimen, start_ts);
     """,
+    # 3: what other devices said during a ride
+    """
+    CREATE TABLE signals (
+        ride INTEGER NOT NULL REFERENCES rides ON DELETE CASCADE,
+        name TEXT NOT NULL,                     -- bus.message.signal
+        unit TEXT NOT NULL,
+        offsets_us TEXT NOT NULL,               -- JSON arrays of the same length: microseconds after start_ts
+        value TEXT NOT NULL,                    -- numbers in this unit
+        words TEXT NOT NULL,                    -- JSON object: the words of values that have one
+        PRIMARY KEY (ride, name)
+    ) STRICT;
+    """,
+    # 4: what robots tell of themselves
+    """
+    CREATE TABLE robots (device_id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
+    CREATE TABLE robot_telemetry (
+        device_id TEXT NOT NULL,
+        ts REAL NOT NULL,
+        battery REAL,                           -- percent; NULL: it did not say
+        cpu REAL,                               -- percent
+        temperature REAL,                       -- degrees Celsius
+        signal REAL,                            -- percent
+        UNIQUE (device_id, ts)
+    ) STRICT;
+    CREATE INDEX robot_telemetry_by_ts ON robot_telemetry (ts);
+    """,
 )

@@ -31,8 +31,9 @@ INTERRUPTED: Final = 130
 _RIDE_HELP: Final = f'its number, its id or the beginning of its id, or "{LAST}"'
 _EXPORT: Final = """\
 --csv   for a spreadsheet: a row every 20 ms with time_s (0 is the beginning of the ride), position_mm,
-        velocity_mm_s and acceleration_mm_s2. With --raw instead every position that the sensor has sent:
-        time_s, position_mm, channel, position_raw.
+        velocity_mm_s, acceleration_mm_s2 and a column for each signal: the last value that it had told,
+        empty where that is more than two of its periods old. With --raw instead every position that the
+        sensor has sent: time_s, position_mm, channel, position_raw.
 --json  everything that is known of the ride; `lesrides import` takes it back.
 --log   a candump log of both channels for `lesmock --replay`, SavvyCAN or canplayer. Its last position is
         repeated until the car has stood for 3 s, so that whoever replays it sees the end of the ride."""

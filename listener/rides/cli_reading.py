@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from listener.rides import cli_tools, exchange, files, sheet, store, tables
+from listener.rides import cli_tools, exchange, files, sheet, signal_report, signal_sheet, store, tables
 from listener.rides.cli_tools import Complaint, Tools, find, find_finished, say_bytes, write_whole
 from listener.rides.comparison import compare_rides, curve_of
 from listener.rides.curves import Tolerance, compare
@@ -18,6 +18,7 @@ from listener.rides.motion import INTERVAL_S
 from listener.rides.recorder import limits_of
 from listener.rides.recovery import merged
 from listener.rides.report import rounded
+from listener.rides.signals import Tracks
 from listener.rides.store import Filter, Ride
 from listener.rides.tables import NoCurve
 
@@ -61,7 +62,9 @@ def show(tools: Tools, options: argparse.Namespace) -> int:
         ride = find(connection, options.ride)
         known = list(motions(_samples(connection, ride), ride.resolution_mm))
         told = store.events(connection, ride.number)
+        tracks = store.signals(connection, ride.number)
     tools.say(sheet.summary(ride))
+    tools.say(signal_sheet.summary(ride, tracks))
     if lines := sheet.told(told, ride.start_ts):
         tools.say(["", *lines])
     tools.say(["", *sheet.curves(ride, known, tools.width, tools.glyphs)])
@@ -82,7 +85,10 @@ def export(tools: Tools, options: argparse.Namespace) -> int:
         else:
             samples = _samples(connection, ride)
             told = store.events(connection, ride.number)
-            lines = _log(ride, samples, told) if options.what == "log" else _csv(ride, samples, options)
+            tracks = store.signals(connection, ride.number)
+            lines = (
+                _log(ride, samples, told) if options.what == "log" else _csv(ride, samples, tracks, options)
+            )
             try:
                 text = "".join(lines).encode()
             except ValueError as exc:
@@ -100,13 +106,14 @@ def _log(ride: Ride, samples: list[Sample], told: list[dict[str, Any]]) -> Itera
     return files.write_candump(samples, told, arrived_ts=ride.end_ts if stands else None)
 
 
-def _csv(ride: Ride, samples: list[Sample], options: argparse.Namespace) -> Iterator[str]:
-    header, rows = (
-        (files.RAW_HEADER, files.raw_rows) if options.raw else (files.MOTION_HEADER, files.motion_rows)
-    )
-    return files.write_csv(
-        header, rows(samples, ride.start_ts, ride.resolution_mm), decimal_comma=options.decimal_comma
-    )
+def _csv(ride: Ride, samples: list[Sample], tracks: Tracks, options: argparse.Namespace) -> Iterator[str]:
+    if options.raw:
+        rows = files.raw_rows(samples, ride.start_ts, ride.resolution_mm)
+        return files.write_csv(files.RAW_HEADER, rows, decimal_comma=options.decimal_comma)
+    rows = files.motion_rows(samples, ride.start_ts, ride.resolution_mm)
+    rows = signal_report.with_signals(rows, tracks)
+    header = (*files.MOTION_HEADER, *signal_report.header(tracks))
+    return files.write_csv(header, rows, decimal_comma=options.decimal_comma)
 
 
 def compare_ride(tools: Tools, options: argparse.Namespace) -> int:
@@ -132,6 +139,7 @@ def compare_ride(tools: Tools, options: argparse.Namespace) -> int:
         say_bytes(msgspec.json.encode(answer) + b"\n")
     else:
         tools.say(sheet.comparison(answer, f"Ride {ride.number}", reference))
+        tools.say(signal_sheet.comparison(answer.get("signals", [])))
         if options.curves:
             tools.say(["", *sheet.deviations(answer, tools.width, tools.glyphs)])
     return PASSED if answer["passed"] else FAILED

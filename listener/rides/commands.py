@@ -35,6 +35,7 @@ class GetRide(msgspec.Struct, forbid_unknown_fields=True):
     samples: bool = False  # ten times as much as the curve
     curve: bool = True
     events: bool = True
+    signals: bool = True
 
 
 class CompareRide(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,6 +102,8 @@ class RideCommands:
                 answer["samples"] = store.columns(connection, ride.number)
             if wanted.curve:
                 answer["curve"] = store.curve(connection, ride.number)
+            if wanted.signals:
+                answer["signals"] = msgspec.to_builtins(store.signals(connection, ride.number))
             if wanted.events:
                 answer["events"] = store.events(connection, ride.number)
             return answer
@@ -123,6 +126,11 @@ class RideCommands:
             store.find,
             **{name: value for name, value in given.items() if value is not msgspec.UNSET},
         )
+
+    async def change_ride(self, which: str | int, **values: str | bool) -> dict[str, Any]:
+        """What these two do, in one transaction: all of it or nothing. Names are those of the store."""
+        find = store.find_finished if "reference" in values else store.find
+        return await self._annotate(which, find, **values)
 
     async def delete_ride(self, wanted: DeleteRide) -> dict[str, Any]:
         def job(connection: sqlite3.Connection) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from listener.rides import store
+from listener.rides import signal_report, store
 from listener.rides.curves import Curve, Point, Tolerance, begin_like, compare, curve, same_class
 from listener.rides.motion import INTERVAL_S
 from listener.rides.report import rounded
@@ -27,7 +27,7 @@ def compare_rides(
     """The newest reference of its direction and distance, if none is named."""
     ride = store.find_finished(connection, which)
     other = suitable(connection, ride) if reference is None else store.find_finished(connection, reference)
-    ours, theirs = _aligned(connection, ride, other)
+    ours, theirs, shift_s = _aligned(connection, ride, other)
     phases = msgspec.convert(other.summary.get("phases", []), list[Phase])
     compared = compare(ours, theirs, phases, tolerance)
     answer = {
@@ -36,11 +36,15 @@ def compare_rides(
         "tolerance": {"position_mm": tolerance.position_mm, "velocity_mm_s": tolerance.velocity_mm_s},
         **rounded(msgspec.to_builtins(compared)),
     }
+    tracks = store.signals(connection, ride.number), store.signals(connection, other.number)
+    count = max(len(ours.distance_mm), len(theirs.distance_mm))
+    answer["signals"] = signal_report.deviations(*tracks, phases, count=count, shift_s=shift_s)
     if curves:
         answer["interval_s"] = INTERVAL_S
         answer["curves"] = {
             "ride": rounded(msgspec.to_builtins(ours)),
             "reference": rounded(msgspec.to_builtins(theirs)),
+            "signals": signal_report.curves(*tracks, shift_s),
         }
     return answer
 
@@ -59,8 +63,10 @@ def suitable(connection: sqlite3.Connection, ride: Ride) -> Ride:
     raise NoSuchRide(f"no reference goes {ride.direction} about as far as ride {ride.number}")
 
 
-def _aligned(connection: sqlite3.Connection, ride: Ride, reference: Ride) -> tuple[Curve, Curve]:
+def _aligned(connection: sqlite3.Connection, ride: Ride, reference: Ride) -> tuple[Curve, Curve, float]:
     """Both from the start of movement on; where exactly that was the first centimetres know best.
+
+    And how much later than its own beginning that of the ride is taken.
 
     The sensor's first step tells the beginning to some hundredths of a second only, and at full speed that
     is more than a ride may be off.
@@ -73,7 +79,7 @@ def _aligned(connection: sqlite3.Connection, ride: Ride, reference: Ride) -> tup
     begin_ts = ride.start_ts
     if ride.direction == reference.direction and _set_off(ride) and _set_off(reference):
         begin_ts = begin_like(reference_curve, ours, begin_ts, BEGIN_S, _sign(ride))
-    return _curve(ours, ride, begin_ts), reference_curve
+    return _curve(ours, ride, begin_ts), reference_curve, begin_ts - ride.start_ts
 
 
 def _set_off(ride: Ride) -> bool:

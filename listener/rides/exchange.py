@@ -6,6 +6,8 @@ It may come from anywhere, so all that is read of it has bounds. What is beyond 
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,6 +18,7 @@ from listener.rides.commands import Short, Text
 from listener.rides.finder import LONGEST_S, motions
 from listener.rides.intake import Found
 from listener.rides.recovery import merged
+from listener.rides.signals import Track, fits
 from listener.rides.store import Ride, RideInProgress
 
 FORMAT: Final = 1
@@ -32,6 +35,7 @@ _Offset = Annotated[int, Meta(ge=round(-1e6 * PRE_ROLL_MAX_S), le=round(1e6 * DU
 # Those of the sensor have 24 bits and no sign. A CSV may have others.
 _Raw = Annotated[int, Meta(ge=-(10**15), le=10**15)]
 _Name = Annotated[str, Meta(max_length=64)]
+_LongName = Annotated[str, Meta(min_length=1, max_length=300)]
 
 
 class Exported(msgspec.Struct, kw_only=True):
@@ -40,6 +44,7 @@ class Exported(msgspec.Struct, kw_only=True):
     lesrides: int = FORMAT
     ride: Ride
     samples: store.Columns
+    signals: Mapping[str, Track] = {}
     curve: dict[str, list[float]] = {}  # derived from the samples; not read again
     events: list[msgspec.Raw]
 
@@ -56,10 +61,18 @@ class _Stored(Ride, kw_only=True):
     resolution_mm: Annotated[float, Meta(ge=1e-6, le=1000)]
 
 
+class _Track(Track, kw_only=True):
+    unit: _Name = ""
+    offsets_us: list[_Offset]
+    values: list[Annotated[float, Meta(ge=-1e300, le=1e300)]]
+    words: dict[_Name, _LongName]
+
+
 class _Imported(Exported, kw_only=True):
     lesrides: Annotated[int, Meta(ge=1, le=FORMAT)]
     ride: _Stored
     samples: dict[_Name, tuple[list[_Offset], list[_Raw]]]  # stricter
+    signals: Annotated[dict[_LongName, _Track], Meta(max_length=64)] = {}  # stricter
 
 
 class _Phase(msgspec.Struct):
@@ -118,6 +131,7 @@ def exported(connection: sqlite3.Connection, ride: Ride) -> Exported:
     return Exported(
         ride=ride,
         samples=store.columns(connection, ride.number),
+        signals=store.signals(connection, ride.number),
         curve=store.curve(connection, ride.number),
         events=told,
     )
@@ -150,12 +164,19 @@ def from_json(text: bytes) -> Found:
     for channel, (offsets_us, raw) in imported.samples.items():
         if len(offsets_us) != len(raw) or channel not in ("master", "slave"):
             raise msgspec.ValidationError(f"the samples of {channel[:20]!r} do not fit together")
+    for name, track in imported.signals.items():
+        times = track.offsets_us
+        if not fits(track) or any(after <= before for before, after in pairwise(times)):
+            raise msgspec.ValidationError(f"the samples of {name[:60]!r} do not fit together")
     _check(ride.summary, _Summary, "ride.summary")
     for number, event in enumerate(imported.events):
         _check(msgspec.json.decode(event), _Event, f"events[{number}]")
-    names = set(Found.__struct_fields__) - {"samples", "events", "motions"}
+    names = set(Found.__struct_fields__) - {"samples", "signals", "events", "motions"}
     found = Found(
-        **{name: getattr(ride, name) for name in names}, samples=imported.samples, events=imported.events
+        **{name: getattr(ride, name) for name in names},
+        samples=imported.samples,
+        signals=dict(imported.signals),
+        events=imported.events,
     )
     samples = {channel: list(zip(*both, strict=True)) for channel, both in found.samples.items()}
     derived = motions(merged(samples, found.start_ts), found.resolution_mm)

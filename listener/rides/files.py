@@ -242,7 +242,7 @@ def read_csv(lines: Iterable[str]) -> Iterator[Point | NotUnderstood]:
 def begins_with_ride(lines: Iterable[str]) -> bool:
     """Whether it is a table of `export`, whose time 0 is the beginning of the ride."""
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    return tuple(_cells(first)) in (RAW_HEADER, MOTION_HEADER)
+    return tuple(_cells(first)[: len(RAW_HEADER)]) in (RAW_HEADER, MOTION_HEADER)  # and signals behind
 
 
 def _cells(line: str) -> list[str]:

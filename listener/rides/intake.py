@@ -26,6 +26,7 @@ from listener.rides.motion import Motion
 from listener.rides.plausibility import Finding
 from listener.rides.recorder import PRE_ROLL_S
 from listener.rides.report import report
+from listener.rides.signals import Tracks
 from listener.rides.store import Filter, Piece, Ride
 
 END_OF_FILE: Final = "end_of_file"
@@ -73,6 +74,7 @@ class Found(msgspec.Struct, kw_only=True):
     resolution_mm: float
     samples: dict[str, tuple[list[int], list[int]]]
     events: list[msgspec.Raw]
+    signals: Tracks = {}
     motions: tuple[Motion, ...] = ()
     specimen: str = ""
     note: str = ""
@@ -303,7 +305,7 @@ def keep(connection: sqlite3.Connection, found: Found) -> Kept:
         resolution_mm=found.resolution_mm,
         specimen=found.specimen,
     )
-    store.append(connection, number, 0, Piece(found.samples, found.events))
+    store.append(connection, number, 0, Piece(found.samples, found.events, signals=found.signals))
     store.finish(
         connection,
         number,

@@ -7,7 +7,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sqlite3
 import sys
@@ -17,6 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from listener.database import BUSY_S, FILE_NAME, Database, default_path, fold_case, lock_of
+from listener.file_lock import lock
 from listener.schema import MIGRATIONS
 
 # What systemd makes of StateDirectory= in the service's unit.
@@ -73,16 +73,14 @@ def alone(path: Path) -> Iterator[None]:
     if not _exists(lock_of(path)):  # none has ever had it
         yield
         return
-    lock = os.open(lock_of(path), os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(lock_of(path), os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(os.fstat(lock).st_ino)
-            raise CannotOpen(f"a listener{holder} keeps its rides in {path}") from None
+        if not lock(descriptor):
+            holder = _holder(os.fstat(descriptor).st_ino)
+            raise CannotOpen(f"a listener{holder} keeps its rides in {path}")
         yield
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
 def _holder(inode: int) -> str:

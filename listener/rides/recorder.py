@@ -26,6 +26,7 @@ from listener.rides.motion import Motion
 from listener.rides.plausibility import Finding
 from listener.rides.recovery import close_unfinished
 from listener.rides.report import report
+from listener.rides.signals import SignalLog
 from listener.rides.store import PIECE_S, Piece
 from listener.rides.writer import SPECIMEN, End, Kept, Known, Writer
 
@@ -41,6 +42,7 @@ NOTHING_EXPECTED: Final = (0.0, 0.0)
 # States after which nothing is known of a ride; of a channel, and of both.
 MUTE: Final = frozenset({"no_data", "locked"})
 LOST: Final = frozenset({"bus_lost", "clock_step"})
+SIGNALS_UNKNOWN: Final = "signals_unknown"
 CHANNELS: Final = frozenset({"master", "slave"})
 
 
@@ -70,7 +72,8 @@ class Recorder:
         self._piece = Piece()
         self._handed_on = 0.0
         self._expected = NOTHING_EXPECTED
-        self._troubles: dict[tuple[str, str], dict[str, float]] = {}
+        self._signals = SignalLog(config.signal_names)
+        self._troubles: dict[tuple[str, str], dict[str, Any]] = {}
         self._counts = {"rides": 0, "relevels": 0}
         self._writer = Writer(
             hub, database, config, source=source, load=self._read, known=self._known, wall=wall
@@ -101,7 +104,7 @@ class Recorder:
 
     @property
     def troubles(self) -> list[dict[str, Any]]:
-        """What is wrong with the positions and not over yet, for who comes later."""
+        """What is wrong with positions and signals and not over yet, for who comes later."""
         return [
             {"channel": channel, "code": code, "details": details}
             for (channel, code), details in self._troubles.items()
@@ -150,12 +153,23 @@ class Recorder:
         if kind == "position_sample":
             if len(self._pending) >= BATCH:
                 self._catch_up()
+        elif kind == "signal_sample":
+            self._signals.heard(event.ts, event.payload)
         elif kind != "motion_sample":
+            self._follow_signals(kind, event.payload)
             if kind == "status" and (cause := self._silenced(event.payload)):
                 self.interrupt(cause)
             ride = self._ride
             if ride is not None and event.payload.get("ride_id", ride.id) == ride.id:
                 self._piece.events.append(msgspec.Raw(events.encode(event)))
+
+    def _follow_signals(self, kind: str, payload: dict[str, Any]) -> None:
+        """Who finds them has told, and has no session to greet."""
+        trouble = "system", SIGNALS_UNKNOWN
+        if kind == "error" and payload.get("code") == SIGNALS_UNKNOWN:
+            self._troubles[trouble] = payload["details"]
+        elif kind == "status" and payload.get("code") == SIGNALS_UNKNOWN:
+            self._troubles.pop(trouble, None)
 
     def _silenced(self, status: dict[str, Any]) -> str | None:
         """By what; while one channel speaks, the ride goes on."""
@@ -231,6 +245,7 @@ class Recorder:
         for channel, samples in self._finder.since(ride.start_ts - PRE_ROLL_S).items():
             for ts, raw in samples:
                 self._note(ride, channel, ts, raw)
+        self._signals.begin(ride.start_ts)
         _log.info("ride_start", ride_id=ride.id, direction=direction)
         (expected_mm, until), self._expected = self._expected, NOTHING_EXPECTED
         is_it = expected_mm * began.direction > 0 and self._clock() < until
@@ -261,6 +276,7 @@ class Recorder:
         self._ride, self._last = None, ride
         ride.end = End(ended.end.ts, ended.reason, summary, ended.motions)
         self._hand_on(ride)
+        self._signals.end()
 
     def _relevel(self, relevelled: Relevelled) -> None:
         self._counts["relevels"] += 1
@@ -292,6 +308,7 @@ class Recorder:
         self._hub.publish(event)
 
     def _hand_on(self, ride: Kept) -> None:
+        self._piece.signals = self._signals.take()
         ride.pieces.append(self._piece)
         self._piece = Piece()
         self._handed_on = self._clock()

@@ -12,16 +12,15 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from listener.rest import needs_control, problems
-from listener.rides import files, store
+from listener.rides import files, signal_report, store
 from listener.rides.commands import (
-    AnnotateRide,
     CompareRide,
     DeleteRide,
     GetRide,
     ListRides,
     RideCommands,
-    SetReference,
 )
+from listener.rides.signals import Track
 from listener.rides.store import Filter
 
 # An export takes seconds of a small computer; so long at once it may keep the sensor's samples waiting.
@@ -62,6 +61,14 @@ _CURVE: Final = {
     "position_mm": [1000.0, 1000.31],
     "velocity_mm_s": [0.0, 31.2],
     "acceleration_mm_s2": [0, 402],
+}
+_SIGNALS: Final = {
+    "inverter.PressureSensor.Pressure": {
+        "unit": "bar",
+        "offsets_us": [198120, 218130],
+        "values": [2.86, 2.9],
+        "words": {},
+    }
 }
 _CSV: Final = "time_s,position_mm,velocity_mm_s,acceleration_mm_s2\r\n0.2000,1000.00,0.00,0.00\r\n"
 _COMPARISON: Final = {
@@ -126,7 +133,8 @@ def router(commands: RideCommands) -> APIRouter:
         responses={200: {"content": {"text/csv": {"example": _CSV}}}, **problems(_NO_RIDE)},
     )
     async def get_csv(ride: Which, raw: bool = False, decimal_comma: bool = False) -> Response:
-        """A line every 20 ms; with `raw` every position of the sensor. `decimal_comma` is for spreadsheets
+        """A line every 20 ms, with a column for each signal: the last value that it told, empty where that
+        is old; with `raw` every position of the sensor, and no signals. `decimal_comma` is for spreadsheets
         that want one, and separates by semicolons then."""
         found = await commands.get_ride(GetRide(ride, samples=True, curve=False, events=False))
         lines = _csv(found, raw=raw, decimal_comma=decimal_comma)
@@ -137,14 +145,15 @@ def router(commands: RideCommands) -> APIRouter:
     @router.get(
         "/{ride}",
         summary="One ride",
-        responses=_json({"ride": _RIDE, "curve": _CURVE, "events": []}) | problems(_NO_RIDE),
+        responses=_json({"ride": _RIDE, "curve": _CURVE, "signals": _SIGNALS, "events": []})
+        | problems(_NO_RIDE),
     )
     async def get_ride(
-        ride: Which, samples: bool = False, curve: bool = True, events: bool = True
+        ride: Which, samples: bool = False, curve: bool = True, events: bool = True, signals: bool = True
     ) -> Response:
         """`samples` are ten times as much as the curve: for each channel microseconds after the start, and
         positions in counts."""
-        return _answer(await commands.get_ride(GetRide(ride, samples=samples, curve=curve, events=events)))
+        return _answer(await commands.get_ride(GetRide(ride, samples, curve, events, signals)))
 
     @router.get(
         "/{ride}/comparison",
@@ -170,13 +179,7 @@ def router(commands: RideCommands) -> APIRouter:
         given: dict[str, Any] = changes.model_dump(exclude_unset=True)
         if not given:
             raise HTTPException(422, "say what: note, specimen, starred or reference")
-        answer: dict[str, Any] = {}
-        # First, as this may be refused, and then nothing shall have changed.
-        if "reference" in given:
-            answer = await commands.set_reference(SetReference(ride, given.pop("reference")))
-        if given:
-            answer = await commands.annotate_ride(AnnotateRide(ride, **given))
-        return _answer(answer)
+        return _answer(await commands.change_ride(ride, **given))
 
     @router.delete(
         "/{ride}",
@@ -204,8 +207,13 @@ def _csv(found: dict[str, Any], *, raw: bool, decimal_comma: bool) -> Iterator[s
     # As `recovery.merged`, but one by one: of an hour there are a million and a half.
     channels = [_timed(channel, start_ts, *both) for channel, both in found["samples"].items()]
     samples = ((channel, ts, counts) for ts, channel, counts in merge(*channels))
-    header, rows = (files.RAW_HEADER, files.raw_rows) if raw else (files.MOTION_HEADER, files.motion_rows)
-    return files.write_csv(header, rows(samples, start_ts, resolution_mm), decimal_comma=decimal_comma)
+    if raw:
+        rows = files.raw_rows(samples, start_ts, resolution_mm)
+        return files.write_csv(files.RAW_HEADER, rows, decimal_comma=decimal_comma)
+    tracks = {name: Track(**track) for name, track in found["signals"].items()}
+    rows = signal_report.with_signals(files.motion_rows(samples, start_ts, resolution_mm), tracks)
+    header = (*files.MOTION_HEADER, *signal_report.header(tracks))
+    return files.write_csv(header, rows, decimal_comma=decimal_comma)
 
 
 def _timed(

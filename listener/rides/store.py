@@ -9,12 +9,14 @@ one JSON array per channel. Whoever finds it without an end later closes it as `
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from listener.rides import signal_table
 from listener.rides.floors import Floor
 from listener.rides.motion import Motion
+from listener.rides.signals import Tracks, fits, join
 
 # channel -> [(microseconds after the start, raw)]
 Samples = dict[str, list[tuple[int, int]]]
@@ -47,6 +49,7 @@ class Piece(msgspec.Struct, omit_defaults=True):
     samples: Columns = {}
     events: list[msgspec.Raw] = []
     missing_s: float = 0.0  # so long, because its samples had to be given up
+    signals: Tracks = {}
 
 
 class Ride(msgspec.Struct, kw_only=True):
@@ -70,8 +73,8 @@ class Ride(msgspec.Struct, kw_only=True):
 class Filter(msgspec.Struct, forbid_unknown_fields=True):
     """Of these, whatever is given must be so."""
 
-    direction: str | None = None
-    reason: str | None = None
+    direction: Annotated[str, msgspec.Meta(pattern="^(up|down)$")] | None = None
+    reason: Annotated[str, msgspec.Meta(pattern="^(completed|aborted|error)$")] | None = None
     specimen: str | None = None
     text: str | None = None  # in the note or the specimen
     since: float | None = None
@@ -135,7 +138,7 @@ def finish(
     """With `more` events after those of its pieces. Says for how many seconds its samples are missing."""
     if progress(connection, number)[1]:
         return 0.0
-    samples, events, missing_s = _joined(connection, number)
+    samples, tracks, events, missing_s = _joined(connection, number)
     if missing_s:
         summary = summary | {"incomplete_s": missing_s}
     events += more
@@ -144,6 +147,7 @@ def finish(
         texts = _encode(offsets_us).decode(), _encode(raw).decode()
         connection.execute("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", (number, channel, *texts))
         size += sum(map(len, texts))
+    size += signal_table.keep(connection, number, tracks)
     size += _keep_curve(connection, number, motions)
     text = _encode(events).decode()
     connection.execute(
@@ -236,6 +240,10 @@ def curve(connection: sqlite3.Connection, number: int) -> dict[str, list[float]]
     return dict(zip(names, map(msgspec.json.decode, row or ["[]"] * len(names)), strict=True))
 
 
+def signals(connection: sqlite3.Connection, number: int) -> Tracks:
+    return signal_table.stored(connection, number) or _joined(connection, number)[1]
+
+
 def samples(connection: sqlite3.Connection, number: int) -> Samples:
     found = columns(connection, number)
     return {channel: list(zip(*both, strict=True)) for channel, both in found.items()}
@@ -246,7 +254,7 @@ def events(connection: sqlite3.Connection, number: int) -> list[dict[str, Any]]:
     stored: list[dict[str, Any]] = msgspec.json.decode(text)
     if stored:
         return stored
-    return [msgspec.json.decode(event) for event in _joined(connection, number)[1]]
+    return [msgspec.json.decode(event) for event in _joined(connection, number)[2]]
 
 
 def annotate(connection: sqlite3.Connection, number: int, **values: str | bool) -> None:
@@ -340,9 +348,10 @@ def _object(text: str) -> dict[str, Any]:
         return {}
 
 
-def _joined(connection: sqlite3.Connection, number: int) -> tuple[Columns, list[msgspec.Raw], float]:
+def _joined(connection: sqlite3.Connection, number: int) -> tuple[Columns, Tracks, list[msgspec.Raw], float]:
     """What its pieces hold; and for how many seconds there is nothing."""
     columns: Columns = {}
+    tracks: Tracks = {}
     told: list[msgspec.Raw] = []
     missing_s = 0.0
     for piece in _pieces(connection, number):
@@ -350,9 +359,10 @@ def _joined(connection: sqlite3.Connection, number: int) -> tuple[Columns, list[
             joined = columns.setdefault(channel, ([], []))
             joined[0].extend(offsets_us)
             joined[1].extend(raw)
+        join(tracks, piece.signals)
         told += piece.events
         missing_s += piece.missing_s
-    return columns, told, round(missing_s, 3)
+    return columns, tracks, told, round(missing_s, 3)
 
 
 def _pieces(connection: sqlite3.Connection, number: int) -> Iterator[Piece]:
@@ -372,8 +382,8 @@ def _piece(body: bytes) -> Piece:
         piece = msgspec.json.decode(body, type=Piece)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return unread
-    fits = all(len(offsets_us) == len(raw) for offsets_us, raw in piece.samples.values())
-    return piece if fits else unread
+    whole = all(len(offsets_us) == len(raw) for offsets_us, raw in piece.samples.values())
+    return piece if whole and all(map(fits, piece.signals.values())) else unread
 
 
 def _ints(text: str) -> list[int]:

@@ -25,6 +25,7 @@ from listener.hub import Hub
 from listener.rides import store
 from listener.rides.floors import Floor
 from listener.rides.motion import Motion
+from listener.rides.signals import count
 from listener.rides.store import Piece
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ _log = structlog.get_logger(__name__)
 RETRY_S: Final = 1.0
 # Ten minutes of riding, at 40 kB a second: 24 MB.
 PIECES_MAX: Final = 600
+# So many samples of signals are as much to hold as a second of positions.
+SIGNALS_A_PIECE: Final = 500
 # Rides that are over, with their curves: half a minute each, at 8 kB a second, is 48 MB.
 RIDES_MAX: Final = 200
 SPECIMEN: Final = "specimen"
@@ -202,11 +205,11 @@ class Writer:
     # What cannot be
 
     def _bound(self) -> None:
-        held = sum(len(ride.pieces) - ride.emptied for ride in self.waiting)
+        held = sum(sum(map(_weight, ride.pieces[ride.emptied :])) for ride in self.waiting)
         for ride in self.waiting:
             while held > PIECES_MAX and ride.emptied < len(ride.pieces):
+                held -= _weight(ride.pieces[ride.emptied])
                 self.counts["pieces_lost"] += ride.empty_oldest()
-                held -= 1
         for ride in self._ended[:-RIDES_MAX]:
             self._lose(ride)
 
@@ -282,7 +285,11 @@ def _continue(connection: Connection, number: int, pieces: tuple[Piece, ...], en
     )
 
 
+def _weight(piece: Piece) -> int:
+    return 1 + count(piece.signals) // SIGNALS_A_PIECE
+
+
 def _without_samples(piece: Piece) -> Piece:
     offsets_us = [each for column, _ in piece.samples.values() for each in (column[0], column[-1])]
     missing_s = (max(offsets_us) - min(offsets_us)) / 1e6 if offsets_us else 0.0
-    return Piece({}, piece.events, missing_s)
+    return Piece(events=piece.events, missing_s=missing_s)

@@ -10,6 +10,7 @@ import { language, t, word } from "./i18n";
 import { savePictureOf } from "./picture";
 import type { Look } from "./plot";
 import type { Comparison, Deviation, KeptRide, Ride, RideList } from "./protocol";
+import { SignalCharts, SignalDeviations, SignalToggles, partsOfBoth, shownSignals } from "./signal_charts";
 
 interface Compared {
   ride: Ride;
@@ -100,6 +101,10 @@ function optionText(ride: Ride): string {
 function Result({ compared, zoom }: { compared: Compared; zoom: ReturnType<typeof useZoom> }) {
   const { comparison } = compared;
   const { velocity, position, difference } = useMemo(() => picturesOf(compared), [compared, language.value]);
+  const both = comparison.curves?.signals ?? {};
+  const names = Object.keys(both);
+  const shown = shownSignals(names).join();
+  const signals = useMemo(() => signalsOf(compared), [compared, shown, language.value]);
   return (
     <>
       <p class={comparison.passed ? "verdict passed" : "verdict failed"} data-passed={comparison.passed}>
@@ -112,18 +117,33 @@ function Result({ compared, zoom }: { compared: Compared; zoom: ReturnType<typeo
         <Chart look={velocity.look} zoom={zoom} data={velocity.data} />
         <Chart look={position.look} zoom={zoom} data={position.data} />
         <Chart look={difference.look} zoom={zoom} data={difference.data} class="low" />
+        <SignalToggles names={names} />
+        <SignalCharts parts={signals} zoom={zoom} />
       </div>
       <Deviations comparison={comparison} />
+      <SignalDeviations signals={comparison.signals ?? []} />
     </>
   );
 }
 
-function picturesOf({ ride, reference, comparison }: Compared) {
-  const { curves, interval_s, tolerance } = comparison;
-  const names: [string, string] = [
+function namesOf({ ride, reference }: Compared): [string, string] {
+  return [
     `${t("ride")} ${ride.number}${ride.specimen ? ` · ${ride.specimen}` : ""}`,
     `${t("reference")} ${reference.number}${reference.specimen ? ` · ${reference.specimen}` : ""}`,
   ];
+}
+
+function signalsOf(compared: Compared) {
+  const { reference, comparison } = compared;
+  const { curves, interval_s } = comparison;
+  const count = Math.max(curves?.ride.speed_mm_s.length ?? 0, curves?.reference.speed_mm_s.length ?? 0);
+  return partsOfBoth(curves?.signals ?? {}, namesOf(compared), reference.summary.phases, Math.max(0, count - 1) * interval_s);
+}
+
+function picturesOf(compared: Compared) {
+  const { reference, comparison } = compared;
+  const { curves, interval_s, tolerance } = comparison;
+  const names = namesOf(compared);
   const look = (title: string, unit: string, leastSpan: number): Look => ({
     title: `${title} ${unit}`,
     xTitle: t("seconds_of_ride"),
@@ -223,5 +243,5 @@ async function saveComparison(compared: Compared): Promise<void> {
   const { velocity, position, difference } = picturesOf(compared);
   const { ride, reference } = compared;
   const title = `${t("ride_named", { number: String(ride.number) })} ${t("against_reference")} ${reference.number}`;
-  await savePictureOf(title, ride, [velocity, position, difference], `compare_${reference.number}`);
+  await savePictureOf(title, ride, [velocity, position, difference, ...signalsOf(compared)], `compare_${reference.number}`);
 }

@@ -4,17 +4,20 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ask, bench, benchTime, bothChannels, motions, positions, stale } from "./bench";
 import { Chart, useZoom } from "./chart";
-import type { Picture } from "./chart";
+import type { Picture, Zoom } from "./chart";
 import { ageS } from "./conditions";
 import { ofRide } from "./course";
 import { age, clock, directionText, number } from "./format";
 import { t } from "./i18n";
 import type { RideOver } from "./model";
 import type { Columns, Look } from "./plot";
-import type { KeptRide } from "./protocol";
+import type { KeptRide, Tracks } from "./protocol";
 import { decimate } from "./series";
+import { SignalCharts, SignalToggles, partsOf, shownSignals } from "./signal_charts";
+import { OLD_S, heardSignals, listen } from "./signal_live";
 import { NextSpecimen } from "./specimen";
 import { SummaryTable } from "./summary";
+import { axisTitle, shortNames } from "./tracks";
 import type { Span } from "./zoom";
 
 const WINDOW_S = 30;
@@ -26,7 +29,7 @@ const STORED_MS = 1000;
 type What = { mode: "now" } | { mode: "ride"; startTs: number } | { mode: "over"; ride: RideOver };
 
 export function Live() {
-  const { ride, last, parts } = bench.value;
+  const { ride, last, parts, signals } = bench.value;
   const frozen = useSignal(true); // whether the last ride stays until the next one begins
   const zoom = useZoom();
   const over = frozen.value && last !== null && ride === null ? last : null;
@@ -39,6 +42,8 @@ export function Live() {
   useEffect(() => {
     if (ride) frozen.value = true;
   }, [ride?.id]);
+
+  useEffect(() => (signals.length > 0 ? listen() : undefined), [signals.length > 0]);
 
   // Without rides there are no motions: the channels themselves are drawn.
   const channelsDrawn = bothChannels.value || (bench.value.epoch !== null && !parts.has("rides"));
@@ -125,6 +130,14 @@ export function Live() {
             zoom={zoom}
             {...(whole && !channelsDrawn ? { data: whole.position } : { feed: position })}
           />
+          <SignalToggles names={signals} />
+          {whole ? (
+            <SignalCharts parts={partsOf(whole.signals, phases, whole.velocity[0] as number[])} zoom={zoom} />
+          ) : (
+            shownSignals(signals).map((name) => (
+              <LiveSignal key={`${name} ${what.mode} ${shownId}`} name={name} all={signals} what={what} axis={axis} zoom={zoom} />
+            ))
+          )}
         </div>
         {over && (
           <aside>
@@ -140,8 +153,36 @@ export function Live() {
   );
 }
 
+interface LiveSignalProps {
+  name: string;
+  all: string[];
+  what: What;
+  axis: Pick<Look, "xTitle" | "xValue">;
+  zoom: Zoom;
+}
+
+function LiveSignal({ name, all, what, axis, zoom }: LiveSignalProps) {
+  const unit = heardSignals.get(name)?.unit ?? "";
+  const label = shortNames(all)[name]!;
+  const drawn = useMemo(
+    () => feed(what, (from, to) => heardSignals.get(name)?.series.columnsBetween(from, to) ?? [[], []], () => heardSignals.get(name)?.series.lastTime ?? 0),
+    [],
+  );
+  const look: Look = {
+    ...axis,
+    title: axisTitle(label, unit),
+    lines: [{ label, color: "--curve-3", unit, digits: 2 }],
+    leastSpan: 0.1,
+  };
+  return (
+    <div data-signal={name}>
+      <Chart look={look} zoom={zoom} feed={drawn} class="low" />
+    </div>
+  );
+}
+
 /** Who has come in the middle of a ride has not seen its beginning; the listener has. */
-function useWhole(over: RideOver | null): { velocity: Columns; position: Columns } | null {
+function useWhole(over: RideOver | null): { velocity: Columns; position: Columns; signals: Tracks } | null {
   const whole = useSignal<{ id: string; kept: KeptRide } | null>(null);
   const seenFrom = motions.length > 0 ? motions.at(0, 0) : Infinity;
   const wanted = over !== null && seenFrom > over.startTs ? over.id : null;
@@ -154,11 +195,11 @@ function useWhole(over: RideOver | null): { velocity: Columns; position: Columns
     return () => clearTimeout(timer);
   }, [wanted]);
   const kept = whole.value !== null && whole.value.id === over?.id ? whole.value.kept : null;
-  return useMemo(() => kept && ofRide(kept.curve), [kept]);
+  return useMemo(() => kept && { ...ofRide(kept.curve), signals: kept.signals ?? {} }, [kept]);
 }
 
 function Figures() {
-  const { positionMm, motion, floor, ride } = bench.value;
+  const { positionMm, motion, floor, ride, signals } = bench.value;
   const old = stale.value ? ageS(bench.value, performance.now()) : null;
   return (
     <dl class="figures">
@@ -178,6 +219,18 @@ function Figures() {
         <dt>{t("floor")}</dt>
         <dd>{ride ? directionText(ride.direction) : number(floor)}</dd>
       </div>
+      {shownSignals(signals).map((name) => {
+        const heard = heardSignals.get(name);
+        const isOld = !heard || performance.now() - heard.at > 1000 * OLD_S;
+        return (
+          <div key={name} class="signal" data-figure={name} title={name}>
+            <dt>{shortNames(signals)[name]}</dt>
+            <dd>
+              {isOld ? "–" : heard.text || number(heard.value, 2)} <small>{heard?.unit}</small>
+            </dd>
+          </div>
+        );
+      })}
       {bothChannels.value && (
         <div data-figure="difference">
           <dt>{t("difference")}</dt>
@@ -240,13 +293,17 @@ function difference(): number | null {
   return ours === null || theirs === null ? null : ours - theirs;
 }
 
-function feed(what: What, read: (from: number, to: number) => Columns): () => Picture | null {
+function feed(
+  what: What,
+  read: (from: number, to: number) => Columns,
+  changed: () => number = () => motions.lastTime ?? 0,
+): () => Picture | null {
   let drawn = "";
   return () => {
     const shown = spanOf(what);
     if (shown === null) return null;
     const { from, to, zero } = shown;
-    const state = `${from} ${to} ${Math.min(motions.lastTime ?? 0, to)}`;
+    const state = `${from} ${to} ${Math.min(changed(), to)}`;
     if (state === drawn) return null;
     drawn = state;
     const [times = [], ...values] = decimate(read(from, to), 1600);

@@ -6,9 +6,10 @@ import { ask, connected, tryTo } from "./bench";
 import { Chart, useZoom } from "./chart";
 import { beside, courseOf } from "./course";
 import { clock, dateTime, number, withUnit } from "./format";
-import { t } from "./i18n";
+import { language, t } from "./i18n";
 import type { Look } from "./plot";
 import type { KeptRide } from "./protocol";
+import { SignalCharts, SignalToggles, partsOfAll, shownSignals } from "./signal_charts";
 
 const INTERVAL_S = 0.02;
 const COLORS = 8;
@@ -31,20 +32,30 @@ export function Overlay({ numbers }: { numbers: number[] }) {
       distance: beside(courses.map((course) => course.distance_mm), INTERVAL_S),
     };
   }, [kept.value]);
-  if (kept.value === null) return <p class="empty">{t("loading")}</p>;
-
-  const specimens = new Set(kept.value.map(({ ride }) => ride.specimen));
-  const look = (title: string, unit: string, leastSpan: number): Look => ({
-    title: `${title} ${unit}`,
-    xTitle: t("seconds_of_ride"),
-    leastSpan,
-    lines: kept.value!.map(({ ride }, index) => ({
+  const rides = (kept.value ?? []).map(({ ride }) => ride);
+  const tracks = (kept.value ?? []).map(({ signals = {} }) => signals);
+  const names = [...new Set(tracks.flatMap((each) => Object.keys(each)))];
+  const specimens = new Set(rides.map(({ specimen }) => specimen));
+  const lines = (unit: string) =>
+    rides.map((ride, index) => ({
       // Of one specimen the time tells them apart.
       label: `${ride.number} · ${specimens.size > 1 ? ride.specimen || t("no_specimen") : clock(ride.start_ts)}`,
       color: `--curve-${(index % COLORS) + 1}`,
       unit,
       digits: 1,
-    })),
+    }));
+  const shown = shownSignals(names).join();
+  const signals = useMemo(() => {
+    const times = columns.speed[0] ?? [];
+    return partsOfAll(tracks, lines(""), times[times.length - 1] ?? 0);
+  }, [kept.value, shown, language.value]);
+  if (kept.value === null) return <p class="empty">{t("loading")}</p>;
+
+  const look = (title: string, unit: string, leastSpan: number): Look => ({
+    title: `${title} ${unit}`,
+    xTitle: t("seconds_of_ride"),
+    leastSpan,
+    lines: lines(unit),
   });
   return (
     <article class="overlay">
@@ -54,6 +65,8 @@ export function Overlay({ numbers }: { numbers: number[] }) {
       <div class="stack">
         <Chart look={look(t("speed"), "mm/s", 200)} zoom={zoom} data={columns.speed} />
         <Chart look={look(t("distance"), "mm", 40)} zoom={zoom} data={columns.distance} />
+        <SignalToggles names={names} silent={names.filter((name) => tracks.every((each) => !each[name]?.values.length))} />
+        <SignalCharts parts={signals} zoom={zoom} />
       </div>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("rides")}>
       <table class="phases">

@@ -8,12 +8,15 @@ import { ofRide } from "./course";
 import { deleteSoon, goingAway } from "./deleting";
 import { saveCsv, saveRawCsv } from "./exports";
 import { dateTime, directionText, number } from "./format";
-import { t, word } from "./i18n";
+import { language, t, word } from "./i18n";
 import { savePicture } from "./picture";
 import type { Look } from "./plot";
-import type { Envelope, KeptRide, Ride } from "./protocol";
+import type { Envelope, KeptRide, Ride, Tracks } from "./protocol";
+import { SignalCharts, SignalTable, SignalToggles, partsOf, shownSignals } from "./signal_charts";
 import { PhaseTable, SummaryTable } from "./summary";
 import { Verdict, forgetVerdicts } from "./verdict";
+
+type Charted = Pick<KeptRide, "ride" | "curve"> & { signals: Tracks };
 
 const NOTE_MAX = 4000;
 const SPECIMEN_MAX = 200;
@@ -37,7 +40,7 @@ export function RideView({ which }: { which: string }) {
   }, [which, connected.value, ridesChanged.value]);
 
   if (kept.value === null) return <p class="empty">{missing.value ? t("ride_not_here") : t("loading")}</p>;
-  const { ride, curve, events = [] } = kept.value;
+  const { ride, curve, signals = {}, events = [] } = kept.value;
   const changed = (next: Ride) => {
     kept.value = { ...kept.value!, ride: next };
   };
@@ -56,12 +59,13 @@ export function RideView({ which }: { which: string }) {
       {ride.note && <p class="on-paper">{ride.note}</p>}
       <Actions kept={kept.value} changed={changed} />
       <div class="curves with-summary">
-        <RideCharts kept={{ ride, curve }} zoom={zoom} />
+        <RideCharts kept={{ ride, curve, signals }} zoom={zoom} />
         <aside>
           <SummaryTable summary={ride.summary} direction={ride.direction} reason={ride.reason} />
         </aside>
       </div>
       <PhaseTable phases={ride.summary.phases} />
+      <SignalTable tracks={signals} phases={ride.summary.phases} durationS={ride.summary.duration_s ?? 0} />
       <Inscription key={ride.number} ride={ride} changed={changed} />
       <EventList events={events} startTs={ride.start_ts} />
     </article>
@@ -86,14 +90,19 @@ export function looksOf(ride: Ride): { velocity: Look; position: Look } {
   };
 }
 
-function RideCharts({ kept: { ride, curve }, zoom }: { kept: Pick<KeptRide, "ride" | "curve">; zoom: ReturnType<typeof useZoom> }) {
+function RideCharts({ kept: { ride, curve, signals }, zoom }: { kept: Charted; zoom: ReturnType<typeof useZoom> }) {
   const columns = useMemo(() => ofRide(curve), [curve]);
+  const names = Object.keys(signals);
+  const shown = shownSignals(names).join();
+  const parts = useMemo(() => partsOf(signals, ride.summary.phases, curve.offsets_us.map((us) => us / 1e6)), [signals, ride, shown, language.value]);
   const looks = looksOf(ride);
   if (curve.offsets_us.length === 0) return <p class="empty">{ride.reason === null ? t("ride_goes_on") : t("no_curve")}</p>;
   return (
     <div class="stack">
       <Chart look={looks.velocity} zoom={zoom} data={columns.velocity} />
       <Chart look={looks.position} zoom={zoom} data={columns.position} />
+      <SignalToggles names={names} silent={names.filter((name) => signals[name]!.values.length === 0)} />
+      <SignalCharts parts={parts} zoom={zoom} />
     </div>
   );
 }

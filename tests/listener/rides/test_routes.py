@@ -66,7 +66,7 @@ def test_rides_are_listed_newest_first_filtered_and_paged(kept: Api) -> None:
 
 def test_a_ride_is_given_by_its_number_its_id_or_the_beginning_of_that(kept: Api) -> None:
     ride = kept.client.get("/rides/1").json()
-    assert set(ride) == {"ride", "curve", "events"}
+    assert set(ride) == {"ride", "curve", "signals", "events"}
     assert ride["ride"]["distance_mm"] == pytest.approx(3000.0, abs=2.0)
     assert len({len(column) for column in ride["curve"].values()}) == 1
     assert [event["type"] for event in ride["events"]] == ["ride_start", "ride_end"]
@@ -76,7 +76,7 @@ def test_a_ride_is_given_by_its_number_its_id_or_the_beginning_of_that(kept: Api
 
 
 def test_parts_of_a_ride_are_left_out_or_put_in(kept: Api) -> None:
-    few = kept.client.get("/rides/1", params={"curve": "false", "events": "false"}).json()
+    few = kept.client.get("/rides/1", params={"curve": "false", "events": "false", "signals": "false"}).json()
     assert set(few) == {"ride"}
     more = kept.client.get("/rides/1", params={"samples": "true"}).json()
     offsets_us, raw = more["samples"]["slave"]
@@ -154,6 +154,16 @@ def test_a_ride_is_annotated(changing: Api) -> None:
     assert client.get("/rides/3/comparison").json()["reference"] == 1
     assert client.patch("/rides/1", json={"reference": False}).json()["ride"]["is_reference"] is False
     assert client.get("/rides/1").json()["ride"]["note"] == "Schraube 2 ¼ 🔩"
+
+
+def test_an_annotation_is_made_as_a_whole_or_not_at_all(changing: Api) -> None:
+    with contextlib.closing(sqlite3.connect(changing.database)) as connection, connection:
+        refusal = "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(f"CREATE TRIGGER no BEFORE UPDATE OF is_reference ON rides {refusal}")
+    before = changing.client.get("/rides/1").json()["ride"]
+    answer = changing.client.patch("/rides/1", json={"note": "half", "starred": True, "reference": True})
+    assert answer.status_code == 503
+    assert changing.client.get("/rides/1").json()["ride"] == before
 
 
 @pytest.mark.parametrize(
