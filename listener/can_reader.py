@@ -16,6 +16,7 @@ waits for the next message waits for ever. Hence:
 import asyncio
 import contextlib
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -29,7 +30,7 @@ import structlog
 from listener import socketcan
 from listener.config import CanConfig
 from listener.opening import explain, in_thread
-from listener.raw_frame import Flag, RawFrame
+from listener.raw_frame import LENGTH_SHIFT, Flag, RawFrame
 from listener.socketcan import Receive
 
 if TYPE_CHECKING:
@@ -188,11 +189,15 @@ def raw_frame(message: can.Message) -> RawFrame:
     if message.is_extended_id:
         flags |= Flag.EXTENDED
     if message.is_remote_frame:
-        flags |= Flag.REMOTE
+        flags |= Flag.REMOTE | message.dlc << LENGTH_SHIFT
     if message.is_error_frame:
         flags |= Flag.ERROR
     if message.is_fd:
         flags |= Flag.FD
+        if message.bitrate_switch:
+            flags |= Flag.BITRATE_SWITCH
+        if message.error_state_indicator:
+            flags |= Flag.ERROR_STATE
     return RawFrame(message.arbitration_id, flags, bytes(message.data), message.timestamp)
 
 
@@ -227,7 +232,8 @@ class _Delivery(can.Notifier):
         self._waiting: deque[RawFrame] = deque()
         self._asked = False
         self._failure: Exception | None = None
-        super().__init__(bus, [], timeout=THREAD_POLL_S, loop=loop)
+        # The loop of Windows watches no descriptors: a thread waits for each message instead.
+        super().__init__(bus, [], timeout=THREAD_POLL_S, loop=None if sys.platform == "win32" else loop)
 
     def stop(self, timeout: float = 5.0) -> None:
         if self._stopped:

@@ -5,7 +5,7 @@ position; it is made only where python-can makes it anyway.
 """
 
 from enum import IntFlag
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Flag(IntFlag):
@@ -15,6 +15,13 @@ class Flag(IntFlag):
     REMOTE = 2
     ERROR = 4
     FD = 8
+    BITRATE_SWITCH = 16  # these two of FD frames alone
+    ERROR_STATE = 32
+
+
+# A remote frame has no data: how much it asks for stands in the flags, above the others.
+LENGTH_SHIFT: Final = 8
+_REMOTE: Final = int(Flag.REMOTE)
 
 
 class RawFrame(NamedTuple):
@@ -22,3 +29,8 @@ class RawFrame(NamedTuple):
     flags: int
     data: bytes
     timestamp: float
+
+
+def length_of(flags: int, data: bytes) -> int:
+    """As the frame states it: of a remote frame what it asks for."""
+    return flags >> LENGTH_SHIFT if flags & _REMOTE else len(data)

@@ -7,12 +7,13 @@ keyword arguments, logging. What is needed of it costs 2.
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from listener.raw_frame import Flag, RawFrame
+from listener.raw_frame import LENGTH_SHIFT, Flag, RawFrame
 
 if TYPE_CHECKING:
     from can.interfaces.socketcan import SocketcanBus
@@ -29,18 +30,22 @@ _MEMINFO: Final = struct.Struct("=9I")
 # linux/can.h: the identifier's 29 bits, above them what kind of frame it is; then the length.
 _HEAD: Final = struct.Struct("=IB")
 _FD_SIZE: Final = 72
+# BRS and ESI are the lowest bits of the octet behind the length, and in this order those of `Flag`.
+_FD_FLAGS: Final = 5
+_FD_FLAGS_SHIFT: Final = 4
 _ID_BITS: Final = 29
 _ID_29: Final = 0x1FFF_FFFF
 _ID_11: Final = 0x7FF
 # Plain integers: an operation of IntFlag costs as much as to parse a position.
-_EXTENDED, _REMOTE, _ERROR, _FD = map(int, Flag)
+_EXTENDED, _REMOTE, _ERROR, _FD, _, _ = map(int, Flag)
 _FLAGS: Final = tuple(
     (_EXTENDED if kind & 4 else 0) | (_REMOTE if kind & 2 else 0) | (_ERROR if kind & 1 else 0)
     for kind in range(8)
 )
 # SO_TIMESTAMPNS, which python-can sets: one control message with a timespec.
 _TIMESPEC: Final = struct.Struct("@ll")
-_CONTROL_SIZE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+if sys.platform == "linux":  # nowhere else is this module used, but it is imported
+    _CONTROL_SIZE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 def prepare(bus: "SocketcanBus", receive_buffer: int) -> None:
@@ -59,21 +64,22 @@ def drop_counter(sock: socket.socket) -> int:
 
 def lean_receive(bus: "SocketcanBus") -> Receive:
     """One system call a frame, which does not wait. Raises OSError when the interface has failed."""
-    recvmsg = bus.socket.recvmsg
+    recvmsg, at_once = bus.socket.recvmsg, socket.MSG_DONTWAIT
     head, timespec = _HEAD.unpack_from, _TIMESPEC.unpack_from
 
     def receive() -> RawFrame | None:
         try:
-            data, control, _, _ = recvmsg(_FD_SIZE, _CONTROL_SIZE, socket.MSG_DONTWAIT)
+            data, control, _, _ = recvmsg(_FD_SIZE, _CONTROL_SIZE, at_once)
         except BlockingIOError:
             return None
         can_id, length = head(data)
         seconds, nanoseconds = timespec(control[0][2])
         flags = _FLAGS[can_id >> _ID_BITS]
         if flags & _REMOTE:
-            length = 0  # it asks for so many
+            flags |= length << LENGTH_SHIFT
+            length = 0
         if len(data) == _FD_SIZE:
-            flags |= _FD
+            flags |= _FD | (data[_FD_FLAGS] & 3) << _FD_FLAGS_SHIFT
         arbitration_id = can_id & (_ID_29 if flags & _EXTENDED else _ID_11)
         return RawFrame(arbitration_id, flags, data[8 : 8 + length], seconds + nanoseconds * 1e-9)
 

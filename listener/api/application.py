@@ -1,23 +1,20 @@
 """The FastAPI application that the wings' routers are put into."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from listener import __version__
 from listener.api import documentation, errors
 from listener.api.guard import Guard
+from listener.api.told import Health, Parts
 from listener.api.visitors import Doorkeeper
 from listener.origins import Origins
-
-# Status, content type, body.
-Health = Callable[[], tuple[int, str, bytes]]
 
 ABOUT: Final = """\
 What the listener keeps and does, for scripts and other programs. Positions as they come are not here but on
@@ -68,7 +65,10 @@ class _Cors:
         await answer(scope, receive, send)
 
 
-def build(doorkeeper: Doorkeeper, origins: Origins, health: Health) -> FastAPI:
+def build(
+    doorkeeper: Doorkeeper, origins: Origins, about: Parts, health: Health, uploads: Mapping[str, int]
+) -> FastAPI:
+    """`uploads` may grow later: paths whose bodies may be larger than others."""
     app = _Application(
         title="LES02 listener",
         version=__version__,
@@ -77,17 +77,29 @@ def build(doorkeeper: Doorkeeper, origins: Origins, health: Health) -> FastAPI:
         redoc_url=None,
         openapi_tags=_TAGS,
     )
-    app.add_middleware(Guard, doorkeeper=doorkeeper)
+    app.add_middleware(Guard, doorkeeper=doorkeeper, uploads=uploads)
     # The outermost, so that a page can read why it was refused.
     app.add_middleware(_Cors, origins=origins)
     errors.tell_all(app)
     documentation.add_pages(app)
-    app.include_router(_listener(health))
+    app.include_router(_listener(about, health))
     return app
 
 
-def _listener(health: Health) -> APIRouter:
+class About(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(examples=["LES02 listener"])
+    version: str = Field(examples=[__version__])
+
+
+def _listener(about: Parts, health: Health) -> APIRouter:
     router = APIRouter(tags=["listener"])
+
+    @router.get("/", summary="Who answers here")
+    async def get_about() -> About:
+        """And what the parts that are switched on say of themselves."""
+        return About(**{**about.collect(), "name": "LES02 listener", "version": __version__})
 
     @router.get(
         "/health",
@@ -98,24 +110,8 @@ def _listener(health: Health) -> APIRouter:
         },
     )
     async def get_health() -> Response:
-        """The same as `/healthz` on the WebSocket port."""
-        status, kind, body = health()
+        """The same as `/healthz` on the WebSocket port, and what parts of the API add to it."""
+        status, kind, body = health.answer()
         return Response(body, status, media_type=kind)
 
     return router
-
-
-class About(BaseModel):
-    name: str = Field(examples=["LES02 listener"])
-    version: str = Field(examples=[__version__])
-
-
-def greet(app: FastAPI) -> None:
-    """At `/`, unless a wing has something to say there."""
-    root = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
-    if any(route.matches(root)[0] is Match.FULL for route in app.routes):
-        return
-
-    @app.get("/", tags=["listener"], summary="Who answers here")
-    async def about() -> About:
-        return About(name="LES02 listener", version=__version__)

@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -32,9 +33,11 @@ DRAIN_S: Final = 0.5
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, uploads: Mapping[str, int]) -> None:
+        """`uploads`: paths whose bodies may be larger, and how large."""
         self._app = app
         self._doorkeeper = doorkeeper
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visitor = self._doorkeeper.look(scope)
@@ -53,6 +56,8 @@ class Guard:
 
         if visitor.unknown is not None and not scope["path"].startswith(OPEN_PATHS):
             refused = problem(401, visitor.unknown, {"WWW-Authenticate": "Bearer"})
+        elif visitor.is_robot:
+            refused = problem(403, "this token is for robots, which have a path of their own")
         elif scope["method"] not in READING and not visitor.is_of_our_page:
             refused = problem(403, "this origin is not allowed; see [api] cors_origins")
         else:
@@ -71,11 +76,23 @@ class Guard:
             "refusal": visitor.refusal,
         }
         try:
-            await self._app(scope, _bounded(receive, _bound(scope, visitor.scope)), answer)
+            await self._app(scope, _bounded(receive, self._bound(scope, visitor.scope)), answer)
+        except asyncio.CancelledError:  # an answer that takes longer than the daemon has left
+            if not begun:
+                await problem(503, "the listener is stopping")(scope, receive, answer)
+            raise
         except Exception:  # noqa: BLE001 - a route's defect is no end of the API
             _log.exception("request_failed", method=scope["method"], path=scope["path"])
             if not begun:
                 await problem(500, "this has failed; the log says why")(scope, receive, answer)
+
+    def _bound(self, scope: Scope, rights: Rights) -> int:
+        if rights is not Rights.CONTROL:
+            return QUESTION_MAX
+        kinds = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
+        if not kinds or not kinds[0].lower().startswith(b"multipart/form-data"):
+            return BODY_MAX
+        return self._uploads.get(scope["path"], UPLOAD_MAX)
 
 
 async def _drained(receive: Receive) -> bool:
@@ -89,13 +106,6 @@ async def _drained(receive: Receive) -> bool:
                 if not message.get("more_body", False):
                     return True
     return False
-
-
-def _bound(scope: Scope, rights: Rights) -> int:
-    if rights is not Rights.CONTROL:
-        return QUESTION_MAX
-    kinds = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
-    return UPLOAD_MAX if kinds and kinds[0].lower().startswith(b"multipart/form-data") else BODY_MAX
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

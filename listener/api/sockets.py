@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, cast
 
 import structlog
@@ -22,9 +22,10 @@ from listener.access import Scope
 from listener.api.errors import problem
 from listener.api.visitors import Doorkeeper, Visitor
 from listener.config import WebsocketConfig
-from listener.inbound import INBOUND_BURST, INBOUND_RATE, REFUSED_MAX
-from listener.sessions import Paths, Session
+from listener.inbound import REFUSED_MAX
+from listener.sessions import Offered, Paths, Session
 from listener.throttle import TokenBucket
+from listener.unread import unread
 
 _log = structlog.get_logger(__name__)
 
@@ -34,12 +35,21 @@ _REASON_MAX: Final = 123
 
 
 class SocketPeer:
-    def __init__(self, websocket: WebSocket, visitor: Visitor, config: WebsocketConfig) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        visitor: Visitor,
+        config: WebsocketConfig,
+        terms: Offered,
+        transport: asyncio.BaseTransport | None,
+    ) -> None:
         self._websocket = websocket
         self._visitor = visitor
+        self._terms = terms
+        self._transport = transport
         self._bound = config.write_buffer
         self._stall_s = config.stall_s
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, bool]] = deque()  # and whether it is binary
         self._held = 0
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -64,13 +74,18 @@ class SocketPeer:
     def scope(self) -> Scope:
         return self._visitor.scope
 
-    def offer(self, messages: Sequence[bytes]) -> bool:
+    @property
+    def unread(self) -> int:
+        return self._held + unread(self._transport)
+
+    def offer(self, messages: Sequence[bytes], binary: Sequence[bytes] = ()) -> bool:
         if self._end is not None or self._sent.is_set():
             return True
-        size = sum(map(len, messages))
+        size = sum(map(len, messages)) + sum(map(len, binary))
         if self._held and self._held + size > self._bound:
             return False
-        self._waiting.extend(messages)
+        self._waiting.extend((text, False) for text in messages)
+        self._waiting.extend((octets, True) for octets in binary)
         self._held += size
         self._news.set()
         return True
@@ -81,7 +96,7 @@ class SocketPeer:
             await self._room.wait()
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
+        bucket = TokenBucket(self._terms.rate, self._terms.burst)
         refused = 0
         while not self._sent.is_set():
             # Raises when the end of the connection was told already.
@@ -89,10 +104,13 @@ class SocketPeer:
                 message = await self._websocket.receive()
                 if message["type"] == "websocket.receive":
                     text = message.get("text")
+                    was_dry = bucket.is_dry
                     if bucket.take(time.monotonic()):
                         yield message["bytes"] if text is None else text
                         continue
                     refused += 1
+                    if self._terms.too_fast and not was_dry:
+                        self.offer([self._terms.too_fast])
                     if refused <= REFUSED_MAX:
                         continue
                     _log.warning("client_aborted", address=self.address, reason="flood")
@@ -116,9 +134,12 @@ class SocketPeer:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                message = self._waiting.popleft()
+                message, is_binary = self._waiting.popleft()
                 async with asyncio.timeout(self._stall_s):
-                    await self._websocket.send_text(message.decode())
+                    if is_binary:
+                        await self._websocket.send_bytes(message)
+                    else:
+                        await self._websocket.send_text(message.decode())
                 self._held -= len(message)
                 self._room.set()
             if self._end is not None and not self._sent.is_set():
@@ -143,8 +164,16 @@ class SocketPeer:
 
 
 class Sockets:
-    def __init__(self, paths: Paths, config: WebsocketConfig, doorkeeper: Doorkeeper) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        config: WebsocketConfig,
+        doorkeeper: Doorkeeper,
+        transport_of: Callable[[Request], asyncio.BaseTransport | None] = lambda _: None,
+    ) -> None:
+        """`transport_of` is asked for the connection of a request."""
         self._paths = paths
+        self._transport_of = transport_of
         self._config = config
         self._doorkeeper = doorkeeper
         self._sessions: set[asyncio.Task[Any]] = set()
@@ -159,8 +188,8 @@ class Sockets:
     async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
         websocket = WebSocket(request, receive, send)
         visitor = self._doorkeeper.look(request)
-        session = self._paths.find(request["path"])
-        if session is None:
+        found = self._paths.find(request["path"])
+        if found is None:
             status, reason = 404, f"no WebSocket here; there is {', '.join(self._paths) or 'none'}"
         elif not visitor.is_of_our_page:
             status, reason = 403, "this origin is not allowed; see [api] cors_origins"
@@ -169,7 +198,7 @@ class Sockets:
         await websocket.receive()
         # A client that has gone meanwhile is none.
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-            if session is None or reason:
+            if found is None or reason:
                 await websocket.send_denial_response(problem(status, reason))
                 return
             await websocket.accept()
@@ -177,7 +206,11 @@ class Sockets:
                 # After the handshake: of one that was refused a browser's page learns nothing.
                 await websocket.close(1008, visitor.unknown)
                 return
-            await self._follow(session, SocketPeer(websocket, visitor, self._config), visitor)
+            if strange := self._paths.strange(visitor.scope, request["path"]):
+                await websocket.close(1008, strange)
+                return
+            peer = SocketPeer(websocket, visitor, self._config, found, self._transport_of(request))
+            await self._follow(found.session, peer, visitor)
 
     async def stop(self) -> None:
         self._is_stopping = True

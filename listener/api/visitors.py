@@ -25,6 +25,7 @@ class Visitor:
     is_of_our_page: bool  # or of no page at all
     unknown: str | None  # why nothing is told to him
     refusal: str | None  # why he may not change anything
+    is_robot: bool = False
 
 
 class Doorkeeper:
@@ -53,6 +54,7 @@ class Doorkeeper:
             is_of_our_page=self._origins.admit(_text(headers, b"origin"), _text(headers, b"host")),
             unknown=unknown,
             refusal=self._access.refusal(scope),
+            is_robot=scope is Scope.ROBOT,
         )
 
 

@@ -12,12 +12,13 @@ from fastapi import APIRouter
 from starlette.types import Receive, Scope, Send
 
 from listener.access import Access
-from listener.api.application import Health, build, greet
+from listener.api.application import build
 from listener.api.sockets import Sockets
+from listener.api.told import Answer, Health, Parts
 from listener.api.visitors import Doorkeeper
 from listener.config import ApiConfig, WebsocketConfig
 from listener.origins import Origins
-from listener.ports import listen
+from listener.ports import bound, listen
 from listener.sessions import Paths
 
 __all__ = ["Api"]
@@ -25,8 +26,6 @@ __all__ = ["Api"]
 _log = structlog.get_logger(__name__)
 
 INBOUND_MAX_BYTES: Final = 64 * 1024
-# Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
-UNACKNOWLEDGED_S: Final = 30
 # An answer that is under way when the daemon stops has so long to reach its client.
 LAST_ANSWER_S: Final = 0.2
 # A browser keeps a few connections open; and files of them are as scarce as those of clients.
@@ -40,7 +39,7 @@ class Api:
         limits: WebsocketConfig,
         access: Access,
         paths: Paths,
-        health: Health,
+        health: Callable[[], Answer],
         page_port: Callable[[], int | None] = lambda: None,
     ) -> None:
         """`limits` are those of clients that stay: how many, how slow; the page is on `page_port`."""
@@ -48,8 +47,12 @@ class Api:
         self._limits = limits
         origins = Origins(socket.gethostname(), config.host, config.cors_origins, page_port)
         doorkeeper = Doorkeeper(access, origins)
-        self._sockets = Sockets(paths, limits, doorkeeper)
-        self._app = build(doorkeeper, origins, health)
+        self._sockets = Sockets(paths, limits, doorkeeper, self._transport_of)
+        self.about = Parts()
+        self.health = Health(health)
+        self._uploads: dict[str, int] = {}
+        self._app = build(doorkeeper, origins, self.about, self.health, self._uploads)
+        self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self.port = config.port
 
@@ -61,15 +64,17 @@ class Api:
     def include(self, router: APIRouter) -> None:
         self._app.include_router(router)
 
+    def allow_upload(self, path: str, octets: int) -> None:
+        self._uploads[path] = octets
+
     @property
     def clients(self) -> int:
         return self._sockets.clients
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        greet(self._app)
         sockets = await listen(self._config.host, self._config.port, self._prepare)
-        server = _Server(self._settings())
+        server = self._server = _Server(self._settings())
         task = self._task = asyncio.create_task(server.serve(sockets), name="serve the REST API")
         try:
             while not server.started:  # uvicorn tells nobody
@@ -96,6 +101,13 @@ class Api:
         answer = self._sockets if scope["type"] == "websocket" else self._app
         await answer(scope, receive, send)
 
+    def _transport_of(self, request: Scope) -> asyncio.BaseTransport | None:
+        """ASGI tells no more of a connection than the address at its other end."""
+        for connection in self._server.server_state.connections if self._server else ():
+            if getattr(connection, "client", None) == request["client"]:
+                return connection.transport
+        return None
+
     def _settings(self) -> uvicorn.Config:
         return uvicorn.Config(
             self,
@@ -119,9 +131,7 @@ class Api:
         )
 
     def _prepare(self, sock: socket.socket) -> None:
-        # The kernel alone would keep a minute of stale frames for who does not read.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.write_buffer)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
+        bound(sock, self._limits.write_buffer)
 
 
 class _Server(uvicorn.Server):

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 from fastapi import HTTPException, Query
 from fastapi import Path as InPath
 
-from listener.workbench.buses import DEFAULT, BusError
+from listener.workbench.bus import BusError
+from listener.workbench.buses import DEFAULT
 from listener.workbench.codec import EncodeError
 from listener.workbench.dbc import DbcError
 from listener.workbench.devices import DeviceError

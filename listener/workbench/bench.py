@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from listener.config import CanConfig, WorkbenchConfig
-from listener.workbench.buses import DEFAULT, SENSOR, Bus, BusError, Buses, OwnBus, SensorBus
+from listener.hub import Hub
+from listener.workbench.bus import UP, Bus, BusError, SensorBus
+from listener.workbench.buses import DEFAULT, SENSOR, Buses
 from listener.workbench.dbc import DatabaseLibrary
 from listener.workbench.devices import Connection, DeviceError, can_config
 from listener.workbench.enumeration import Enumeration
+from listener.workbench.own_bus import OwnBus
 from listener.workbench.recording import RecordingError
 from listener.workbench.recordings import Recordings
 from listener.workbench.replay import play
@@ -21,6 +24,7 @@ from listener.workbench.sending import Sending
 from listener.workbench.session import CanSession
 from listener.workbench.stream import FrameStream
 from listener.workbench.transmit_lists import TransmitLists
+from listener.workbench.watch import Watch
 
 _log = structlog.get_logger(__name__)
 
@@ -32,12 +36,15 @@ class Bench:
         folder: Path,
         sensor: CanConfig,
         sensor_is_up: Callable[[], bool],
+        hub: Hub,
+        signals: Sequence[str] = (),
     ) -> None:
-        """`folder` has what the configuration names no place for."""
+        """`signals` are for the hub; `folder` has what the configuration names no place for."""
         self.config = config
         self.recordings_folder = Path(config.recordings_folder or folder / "recordings")
         self.dbc_folder = Path(config.dbc_folder or folder / "dbc")
-        self.library = DatabaseLibrary(self.dbc_folder)
+        self.library = DatabaseLibrary(self.dbc_folder, reading_s=config.dbc_reading_s)
+        self.watch = Watch(hub, signals, self.library.codec)
         self.stream = FrameStream(DEFAULT, self.library.codec)
         self.sensor = SensorBus(sensor_is_up, SENSOR, sensor.bitrate, *self._common, **self._more)
         self.buses = Buses(self.sensor, sensor, self._make, transmit=config.transmit)
@@ -54,7 +61,7 @@ class Bench:
 
     @property
     def _common(self) -> tuple[Any, ...]:
-        return self.library, self.stream, self.recordings_folder
+        return self.library, self.stream, self.recordings_folder, self.watch
 
     @property
     def _more(self) -> dict[str, Any]:
@@ -63,6 +70,7 @@ class Bench:
     async def open(self) -> None:
         for problem in await self.library.open():
             _log.warning("dbc_not_loaded", reason=problem)
+        self.watch.files_changed()
         for name, bus in self.config.buses.items():
             wanted = Connection(
                 bus.device_type,
@@ -81,6 +89,7 @@ class Bench:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            tasks.create_task(self.watch.run(), name="watch signals")
             await self.buses.run(tasks)
 
     async def close(self) -> None:
@@ -93,6 +102,19 @@ class Bench:
     def health(self) -> dict[str, Any]:
         buses = {bus.name: {"state": bus.state, "received": bus.received} for bus in self.buses}
         return {"buses": buses, "clients": self.stream.clients, "skipped": self.stream.skipped}
+
+    def metrics(self) -> dict[str, float]:
+        samples: dict[str, float] = {
+            "les02_workbench_clients": self.stream.clients,
+            "les02_workbench_skipped_frames_total": self.stream.skipped,
+        }
+        for bus in self.buses:
+            label = f'{{bus="{bus.name}"}}'
+            samples[f"les02_workbench_received_frames_total{label}"] = bus.received
+            samples[f"les02_workbench_sent_frames_total{label}"] = bus.sent
+            samples[f"les02_workbench_recorded_bytes_total{label}"] = bus.recorder.written
+            samples[f"les02_workbench_bus_up{label}"] = bus.state == UP
+        return samples
 
     async def connect(self, name: str, connection: Connection) -> OwnBus:
         return await self.buses.connect(name, connection)
@@ -107,6 +129,7 @@ class Bench:
     def cycle_times_changed(self) -> None:
         for bus in self.buses:
             bus.statistics.forget_cycle_times()
+        self.watch.files_changed()
 
     def replay(self, recording: str, bus_name: str, speed: float) -> None:
         """Raises BusError, RecordingError; how it ends is told to those who look at the bus."""
@@ -177,7 +200,7 @@ class Bench:
         self.sending.client_gone(client)
 
 
-def told(bus: Bus, files: list[str]) -> dict[str, Any]:
+def told(bus: Bus, files: list[str], *, may_send: bool) -> dict[str, Any]:
     """A bus in the list."""
     own = bus if isinstance(bus, OwnBus) else None
     return {
@@ -190,6 +213,7 @@ def told(bus: Bus, files: list[str]) -> dict[str, Any]:
         "fd": bool(own and own.connection.fd),
         "is_sensor": own is None,
         "writable": bus.is_writable,
+        "transmit": may_send,
         "listen_only": own.listen_only if own else "never written to",
         "received": bus.received,
         "sent": bus.sent,

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from listener.workbench.buses import DEFAULT
 from listener.workbench.devices import DEVICE_TYPES, RATES, Connection
+from listener.workbench.replay import SPEED_MAX, SPEED_MIN
 from listener.workbench.sending import FrameSpec
 
 BusName = Annotated[
@@ -127,10 +128,14 @@ class StartRecording(Where):
     name: Annotated[str, Field(max_length=128, examples=["cold-start"])] = ""
     max_bytes: Annotated[StrictInt, Field(ge=65_536, le=2**40)] | None = None
     max_s: Annotated[float, Field(ge=1, le=31_536_000, allow_inf_nan=False)] | None = None
+    max_files: Annotated[
+        StrictInt,
+        Field(ge=0, le=10_000, description="So many of its files are kept, the newest; 0: all of them"),
+    ] = 0
 
 
 class Replay(Where):
-    speed: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 1.0
+    speed: Annotated[float, Field(ge=SPEED_MIN, le=SPEED_MAX, allow_inf_nan=False)] = 1.0
 
 
 Told = dict[str, Any]

@@ -37,12 +37,12 @@ import msgspec
 import listener
 from listener.workbench import folders
 from listener.workbench.codec import Codec
-from listener.workbench.dbc_reading import FORMATS
+from listener.workbench.dbc_reading import FORMATS, TOO_MUCH_MEMORY
 from listener.workbench.descriptions import FileContents, MessageDescription
 
 SUFFIXES: Final = tuple(f".{each}" for each in FORMATS)
 SIZE_MAX: Final = 10_000_000
-READING_S: Final = 60.0
+READING_S: Final = 20.0
 FILES_MAX: Final = 500
 LOADED_MAX: Final = 100
 SIGNALS_MAX: Final = 300_000
@@ -270,13 +270,16 @@ async def _read_in_process(name: str, content: bytes, file_format: str, limit_s:
         async with asyncio.timeout(limit_s):
             output, complaint = await process.communicate(content)
     except TimeoutError:
-        raise DbcError("broken", f"{name}: it takes more than {limit_s:g} s to read") from None
+        reason = f"it takes more than {limit_s:g} s to read; see [workbench] dbc_reading_s"
+        raise DbcError("broken", f"{name}: {reason}") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if process.returncode:
+        if b"MemoryError" in complaint:  # and too little left to say so itself
+            raise DbcError("broken", f"{name}: {TOO_MUCH_MEMORY}")
         last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
         raise DbcError("broken", f"{name}: {last or f'its reader ended with {process.returncode}'}")
     return output

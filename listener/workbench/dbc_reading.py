@@ -10,7 +10,6 @@ that they hold when the daemon has gone; the daemon has a shorter one on the tim
 import gc
 import logging
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,6 +22,7 @@ FORMATS: Final = ("dbc", "arxml", "kcd", "sym")
 
 CPU_S: Final = 60
 MEMORY_BYTES: Final = 800_000_000
+TOO_MUCH_MEMORY: Final = f"it needs more than {MEMORY_BYTES // 1_000_000} MB of memory to be read"
 MESSAGES_MAX: Final = 20_000
 SIGNALS_MAX: Final = 100_000
 MULTIPLEXER_IDS_MAX: Final = 1_000_000
@@ -35,13 +35,21 @@ class Refused(ValueError):  # noqa: N818 - the file is
     """Text: why, in one line."""
 
 
-def main() -> int:
-    file_format = sys.argv[1]
+def _bound() -> None:
+    if sys.platform == "win32":  # there the daemon's own bound on the time is all there is
+        return
+    import resource
+
     os.nice(10)
-    gc.disable()  # there is nothing to be collected before the end, and looking costs a quarter of the time
-    logging.disable()  # cantools warns of every message that is there twice
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+
+
+def main() -> int:
+    file_format = sys.argv[1]
+    _bound()
+    gc.disable()  # there is nothing to be collected before the end, and looking costs a quarter of the time
+    logging.disable()  # cantools warns of every message that is there twice
     out = sys.stdout.buffer
     try:
         # Nothing is written before everything is known to be good.
@@ -49,7 +57,7 @@ def main() -> int:
     except Refused as exc:
         lines = [_error(str(exc))]
     except MemoryError:
-        lines = [_error(f"it needs more than {MEMORY_BYTES // 1_000_000} MB of memory to be read")]
+        lines = [_error(TOO_MUCH_MEMORY)]
     out.write(b"\n".join(lines))
     out.flush()
     return 0

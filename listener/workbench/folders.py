@@ -6,6 +6,7 @@ lead counts. `BadName` says what is wrong with it.
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -61,17 +62,20 @@ def names(folder: Path, suffixes: Collection[str]) -> Iterator[str]:
 def write(folder: Path, name: str, content: bytes) -> None:
     """All of it or nothing, also when the power fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as file:
-        temporary = Path(file.name)
-        try:
+    file = tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False)  # noqa: SIM115
+    temporary = Path(file.name)
+    try:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(folder / name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        temporary.chmod(0o644)
+        temporary.replace(folder / name)  # closed, or Windows would refuse
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,7 +3,7 @@
 Pure. Classic frames are counted exactly, CRC and all: after five equal bits, from the start of the frame to
 the end of the CRC, the sender inserts one of the other kind (ISO 11898-1, 10.5). CAN FD frames are counted in
 the same way up to the end of the data; their CRC has its stuff bits at fixed places. The bits between BRS and
-the CRC delimiter go at the faster rate: that a frame switches is taken for granted where there is one.
+the CRC delimiter go at the faster rate if the frame says so.
 
 The octets go through tables, so a frame of eight costs little more than a microsecond.
 """
@@ -11,7 +11,7 @@ The octets go through tables, so a frame of eight costs little more than a micro
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from listener.raw_frame import Flag
+from listener.raw_frame import LENGTH_SHIFT, Flag
 
 # CRC delimiter, ACK slot and delimiter, end of frame (7), intermission (3): never stuffed.
 _TAIL: Final = 13
@@ -31,6 +31,7 @@ class Head(NamedTuple):
     """What is before the data, the same for all frames of one identifier and length."""
 
     is_fd: bool
+    is_switched: bool
     base: int  # state of the stuffing, as an index into the table
     crc: int
     slow: int  # all bits but those of the data and their stuffing
@@ -38,6 +39,7 @@ class Head(NamedTuple):
 
 
 def head_of(number: int, flags: int, length: int) -> Head:
+    """`length` is that of its data; what a remote frame asks for is in its flags."""
     is_fd = bool(flags & Flag.FD)
     before, after = _head_bits(number, flags, length)
     state, crc = 4, 0  # the idle bus is recessive: a 1, and the first bit is a 0
@@ -50,10 +52,11 @@ def head_of(number: int, flags: int, length: int) -> Head:
             crc = _crc_step(crc, bit)
         stuffed.append(len(bits) + count)
     if not is_fd:
-        return Head(False, state << 8, crc, sum(stuffed) + _CRC_BITS + _TAIL, 0)
+        return Head(False, False, state << 8, crc, sum(stuffed) + _CRC_BITS + _TAIL, 0)
     # Stuff count and CRC with a fixed stuff bit before every four bits.
     check = 4 + 17 + 6 if length <= 16 else 4 + 21 + 7
-    return Head(True, state << 8, 0, stuffed[0] + _TAIL, stuffed[1] + check)
+    is_switched = bool(flags & Flag.BITRATE_SWITCH)
+    return Head(True, is_switched, state << 8, 0, stuffed[0] + _TAIL, stuffed[1] + check)
 
 
 def bits_of(head: Head, data: bytes) -> tuple[int, int]:
@@ -64,7 +67,8 @@ def bits_of(head: Head, data: bytes) -> tuple[int, int]:
             entry = _STUFF_8[base | octet]
             base = entry & 0x700
             stuff += entry & _COUNT
-        return head.slow, head.fast + 8 * len(data) + stuff
+        fast = head.fast + 8 * len(data) + stuff
+        return (head.slow, fast) if head.is_switched else (head.slow + fast, 0)
     crc = head.crc
     for octet in data:
         entry = _STUFF_8[base | octet]
@@ -79,16 +83,19 @@ def bits_of(head: Head, data: bytes) -> tuple[int, int]:
 def _head_bits(number: int, flags: int, length: int) -> tuple[list[int], list[int]]:
     """Up to BRS, and the rest; in classic frames all is before."""
     is_fd, remote = bool(flags & Flag.FD), int(bool(flags & Flag.REMOTE))
+    brs, esi = int(bool(flags & Flag.BITRATE_SWITCH)), int(bool(flags & Flag.ERROR_STATE))
+    if remote:
+        length = flags >> LENGTH_SHIFT
     if flags & Flag.EXTENDED:
         # start, base identifier, SRR, IDE, the rest of it
         bits = [0, *_binary(number >> 18 & 0x7FF, 11), 1, 1, *_binary(number & 0x3_FFFF, 18)]
-        bits += [0, 1, 0, 1] if is_fd else [remote, 0, 0]  # RRS, FDF, res, BRS, or RTR, r1, r0
+        bits += [0, 1, 0, brs] if is_fd else [remote, 0, 0]  # RRS, FDF, res, BRS, or RTR, r1, r0
     else:
         bits = [0, *_binary(number & 0x7FF, 11)]
-        bits += [0, 0, 1, 0, 1] if is_fd else [remote, 0, 0]  # RRS, IDE, FDF, res, BRS, or RTR, IDE, r0
+        bits += [0, 0, 1, 0, brs] if is_fd else [remote, 0, 0]  # RRS, IDE, FDF, res, BRS, or RTR, IDE, r0
     code = next((code for code, each in enumerate(_FD_LENGTHS) if each >= length), 15)
     if is_fd:
-        return bits, [0, *_binary(code, 4)]  # ESI
+        return bits, [esi, *_binary(code, 4)]
     return [*bits, *_binary(min(length, 8), 4)], []
 
 

@@ -5,12 +5,13 @@
     recorder.start("blf", name="", max_bytes=None, max_s=None, max_files=None)
     await recorder.stop()              what was put before is in the file; without a recording nothing happens
     recorder.status()                  JSON-able: bus, state (idle, recording, failed), reason, format, file,
-                                       files, frames, bytes, dropped, not_in_format, started
+                                       files, removed, frames, bytes, dropped, not_in_format, started
+    recorder.written                   octets, of all recordings
     recorder.file                      name of the file that is being written, or None
 
 `start` raises RecordingError: kind `busy`, `bad_format` (unknown, or its library is missing), `bad_name`,
 `cannot_write`. `changed()` is called on the loop when something has happened by itself: the recording has
-failed, a new file was begun, frames were dropped.
+failed, a new file was begun and perhaps the oldest removed, frames were dropped.
 """
 
 import asyncio
@@ -54,6 +55,7 @@ class Recorder:
         self._ring: deque[tuple[float, Item]] = deque(maxlen=RING_MAX)
         self._job: RecordingThread | None = None
         self._queue: deque[Item] | None = None
+        self._written_before = 0
 
     def put(self, frame: RawFrame | can.Message, *, is_rx: bool = True) -> None:
         if self._pretrigger_s:
@@ -86,6 +88,7 @@ class Recorder:
         since = time.monotonic() - self._pretrigger_s
         queue = deque(item for when, item in self._ring if when >= since)
         limits = Limits(max_bytes, max_s, max_files, self._free_bytes)
+        self._written_before = self.written
         job = RecordingThread(self._bus, file_format, files, queue, limits, self._tell_from_thread())
         self._job, self._queue = job, queue
         job.thread.start()
@@ -99,6 +102,10 @@ class Recorder:
         await asyncio.to_thread(job.thread.join, STOP_S)
         if job.thread.is_alive():
             job.fail(f"the disk has not answered for {STOP_S:g} s")
+
+    @property
+    def written(self) -> int:
+        return self._written_before + (self._job.written if self._job is not None else 0)
 
     @property
     def file(self) -> str | None:
@@ -129,6 +136,7 @@ _NOTHING: Final[dict[str, Any]] = {
     "format": None,
     "file": None,
     "files": [],
+    "removed": 0,
     "frames": 0,
     "bytes": 0,
     "dropped": 0,

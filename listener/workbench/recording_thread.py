@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 import can
 import structlog
 
-from listener.raw_frame import Flag, RawFrame
+from listener.raw_frame import Flag, RawFrame, length_of
 from listener.workbench import folders
+from listener.workbench.candump import CandumpWriter
 
 _log = structlog.get_logger(__name__)
 
@@ -92,9 +93,12 @@ class Files:
     def current(self) -> Path:
         return self._folder / self.names[-1]
 
-    def keep(self, count: int) -> None:
+    def keep(self, count: int) -> str | None:
+        """With each new file the oldest of more than these goes; its name."""
         for name in self.names[-count - 1 : -count]:
             (self._folder / name).unlink(missing_ok=True)
+            return name
+        return None
 
 
 class RecordingThread:
@@ -120,6 +124,7 @@ class RecordingThread:
         self._bytes = 0
         self._frames = 0
         self._not_in_format = 0
+        self._removed = 0
         self._reason = ""
         self.state = "recording"
         self.dropped = 0
@@ -131,14 +136,19 @@ class RecordingThread:
     def file(self) -> str:
         return self._files.names[-1]
 
+    @property
+    def written(self) -> int:
+        return self._finished_bytes + self._bytes
+
     def status(self) -> dict[str, Any]:
         return {
             "reason": self._reason,
             "format": self._format,
             "file": self.file,
             "files": self._files.names[-(self._limits.max_files or FILES_TOLD) :],
+            "removed": self._removed,
             "frames": self._frames,
-            "bytes": self._finished_bytes + self._bytes,
+            "bytes": self.written,
             "dropped": self.dropped,
             "not_in_format": self._not_in_format,
             "started": self._started,
@@ -155,8 +165,9 @@ class RecordingThread:
         try:
             while self._write_file():
                 self._files.begin()
-                if self._limits.max_files:
-                    self._files.keep(self._limits.max_files)
+                if self._limits.max_files and (removed := self._files.keep(self._limits.max_files)):
+                    self._removed += 1
+                    _log.info("recording_removed", file=removed, max_files=self._limits.max_files)
                 self._tell()
         except OSError as exc:
             full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -238,10 +249,17 @@ class RecordingThread:
             raise RecordingError("cannot_write", f"less than {megabytes} MB are left on the disk")
 
 
+class _Mf4Writer(can.MF4Writer):
+    def file_size(self) -> int:
+        """Of asammdf's temporary file, which since its version 8 is not where python-can looks."""
+        mdf: Any = self._mdf
+        return int(getattr(mdf, "_mdf", mdf)._tempfile.tell())
+
+
 def _writer(file_format: str, path: Path) -> Any:
     match file_format:
         case "candump":
-            return can.CanutilsLogWriter(path)
+            return CandumpWriter(path)
         case "asc":
             return can.ASCWriter(path)
         case "blf":
@@ -251,7 +269,7 @@ def _writer(file_format: str, path: Path) -> Any:
         case "trc":
             return can.TRCWriter(path)
         case _:
-            return can.MF4Writer(path)
+            return _Mf4Writer(path)
 
 
 def _message(frame: RawFrame | can.Message, is_rx: bool, channel: str | None) -> can.Message:
@@ -260,17 +278,17 @@ def _message(frame: RawFrame | can.Message, is_rx: bool, channel: str | None) ->
         message.channel, message.is_rx = channel, is_rx
         return message
     number, flags, data, timestamp = frame
-    is_fd = bool(flags & Flag.FD)
     return can.Message(
         timestamp=timestamp,
         arbitration_id=number,
         is_extended_id=bool(flags & Flag.EXTENDED),
         is_remote_frame=bool(flags & Flag.REMOTE),
         is_error_frame=bool(flags & Flag.ERROR),
-        is_fd=is_fd,
-        bitrate_switch=is_fd,  # as nearly all do; a RawFrame does not know
+        is_fd=bool(flags & Flag.FD),
+        bitrate_switch=bool(flags & Flag.BITRATE_SWITCH),
+        error_state_indicator=bool(flags & Flag.ERROR_STATE),
         data=data,
-        dlc=len(data),
+        dlc=length_of(flags, data),
         channel=channel,
         is_rx=is_rx,
     )

@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 
 import can
 
+from listener.workbench.candump import CandumpReader
 from listener.workbench.recording import RecordingError
 
 SPEED_MIN: Final = 0.01
@@ -30,7 +31,7 @@ _FINE_S: Final = 0.001
 _AT_ONCE: Final = 64
 
 _READERS: Final[dict[str, Callable[[Any], can.io.generic.MessageReader]]] = {
-    ".log": can.CanutilsLogReader,
+    ".log": CandumpReader,
     ".asc": can.ASCReader,
     ".blf": can.BLFReader,
     ".csv": can.CSVReader,

@@ -5,7 +5,6 @@ Those calls act on the bus called `default`; each takes the name of another as `
 
 from fastapi import APIRouter, HTTPException
 
-from listener import __version__
 from listener.rest import needs_control, problems
 from listener.workbench import enumeration, routes_files
 from listener.workbench.answers import NOT_OPEN, Bus, Name, trouble
@@ -19,7 +18,9 @@ from listener.workbench.bodies import (
     Told,
     Where,
 )
-from listener.workbench.buses import DEFAULT, SENSOR, UP, OwnBus
+from listener.workbench.bus import UP
+from listener.workbench.buses import DEFAULT, SENSOR
+from listener.workbench.own_bus import OwnBus
 from listener.workbench.sending import FrameSpec
 
 
@@ -30,22 +31,21 @@ def router(bench: Bench) -> APIRouter:
     return everything
 
 
+def about() -> Told:
+    """What `GET /` says of the workbench."""
+    return {
+        "pcan_available": enumeration.can_use("pcan"),
+        "canable_available": enumeration.can_use("canable"),
+        "dbc_support": True,
+    }
+
+
 def _devices(bench: Bench) -> APIRouter:
     routes = APIRouter(tags=["CAN devices"])
     buses = bench.buses
 
     def files(bus: str) -> list[str]:
         return [info.name for info in bench.library.loaded(bus)]
-
-    @routes.get("/", summary="Who answers here, and what can be connected")
-    async def front_page() -> Told:
-        return {
-            "name": "LES02 listener",
-            "version": __version__,
-            "pcan_available": enumeration.can_use("pcan"),
-            "canable_available": enumeration.can_use("canable"),
-            "dbc_support": True,
-        }
 
     @routes.get("/devices", summary="What is plugged in")
     async def devices() -> Told:
@@ -124,7 +124,7 @@ def _devices(bench: Bench) -> APIRouter:
 
     @routes.get("/buses", summary="All of them, the sensor's too")
     async def list_buses() -> list[Told]:
-        return [told(bus, files(bus.name)) for bus in buses]
+        return [told(bus, files(bus.name), may_send=bench.config.transmit) for bus in buses]
 
     @routes.get("/buses/{name}/statistics", responses=problems({404: "There is no such bus"}))
     async def statistics(name: Name) -> Told:

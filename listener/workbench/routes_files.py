@@ -170,10 +170,17 @@ def recordings(bench: Bench) -> APIRouter:
 
     @routes.post("/start", dependencies=[needs_control], responses=problems(NOT_OPEN | _FILES))
     async def start(wanted: StartRecording) -> Told:
-        """The sensor's bus can be recorded too: `"bus": "les02"`."""
+        """The sensor's bus can be recorded too: `"bus": "les02"`. After `max_bytes` or `max_s` a new file is
+        begun, and with `max_files` the oldest deleted."""
         with trouble():
             recorder = bench.buses.readable(wanted.bus).recorder
-            recorder.start(wanted.format, name=wanted.name, max_bytes=wanted.max_bytes, max_s=wanted.max_s)
+            recorder.start(
+                wanted.format,
+                name=wanted.name,
+                max_bytes=wanted.max_bytes,
+                max_s=wanted.max_s,
+                max_files=wanted.max_files,
+            )
         return recorder.status()
 
     @routes.post("/stop", dependencies=[needs_control], responses=problems(NOT_OPEN))

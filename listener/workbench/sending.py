@@ -6,7 +6,6 @@
 3. Both are limited in number and rate: a slip of the finger must not fill a bus.
 """
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -18,9 +17,12 @@ import msgspec
 import structlog
 
 from listener.throttle import TokenBucket
-from listener.workbench.buses import UP, BusError, Buses, OwnBus
+from listener.workbench.bus import UP, BusError
+from listener.workbench.buses import Buses
 from listener.workbench.codec import Codec, EncodeError
 from listener.workbench.identifiers import identifier, is_extended, number_of
+from listener.workbench.own_bus import OwnBus
+from listener.workbench.transmitting import report
 
 _log = structlog.get_logger(__name__)
 
@@ -210,7 +212,7 @@ class Sending:
 
     def stop(self, number: int) -> Cyclic:
         cyclic = self._cyclics.pop(number)  # KeyError: there is none
-        _rest(cyclic)
+        self._rest(cyclic)
         return cyclic
 
     def client_gone(self, client: str) -> None:
@@ -249,40 +251,37 @@ class Sending:
     def _run(self, cyclic: Cyclic, bus: OwnBus) -> None:
         if bus.reader.bus is None or bus.state != UP:
             return  # `_bus_changed` when it is back
-        loop = asyncio.get_running_loop()
-
-        def failed(exc: Exception) -> bool:  # in the task's thread
-            loop.call_soon_threadsafe(self._failed, cyclic, str(exc) or type(exc).__name__)
-            return False
-
         try:
             cyclic.task = bus.reader.bus.send_periodic(cyclic.message, cyclic.period_s, autostart=False)
-            if hasattr(cyclic.task, "on_error"):  # with a thread; without one the kernel sends
-                cyclic.task.on_error = failed
+            is_told = report(cyclic.task, bus.has_sent, lambda exc: self._failed(cyclic, exc))
+            bus.cyclic_begins(cyclic.message, by_kernel=not is_told)
             cyclic.task.start()
             cyclic.error = ""
         except Exception as exc:  # noqa: BLE001 - drivers raise what they like
-            _rest(cyclic)
+            self._rest(cyclic)
             cyclic.error = str(exc) or type(exc).__name__
 
-    def _failed(self, cyclic: Cyclic, error: str) -> None:
-        if cyclic.task is not None:
-            _log.warning("cyclic_failed", bus=cyclic.bus, id=cyclic.id, reason=error)
-            cyclic.task = None
-            cyclic.error = error
-
-    def _bus_changed(self, bus: OwnBus) -> None:
-        for cyclic in self.cyclics:
-            if cyclic.bus == bus.name:
-                _rest(cyclic)
-                if bus.state == UP:
-                    self._run(cyclic, bus)
-
-
-def _rest(cyclic: Cyclic) -> None:
-    task, cyclic.task = cyclic.task, None
-    if task is not None:
+    def _rest(self, cyclic: Cyclic) -> None:
+        task, cyclic.task = cyclic.task, None
+        if task is None:
+            return
+        bus = self._buses.find(cyclic.bus)
+        if isinstance(bus, OwnBus):
+            bus.cyclic_ends(cyclic.message)
         try:
             task.stop()
         except Exception as exc:  # noqa: BLE001 - of a bus that is lost
             _log.debug("cyclic_not_stopped", id=cyclic.id, reason=str(exc))
+
+    def _failed(self, cyclic: Cyclic, exc: Exception) -> None:
+        if cyclic.task is not None:
+            self._rest(cyclic)
+            cyclic.error = str(exc) or type(exc).__name__
+            _log.warning("cyclic_failed", bus=cyclic.bus, id=cyclic.id, reason=cyclic.error)
+
+    def _bus_changed(self, bus: OwnBus) -> None:
+        for cyclic in self.cyclics:
+            if cyclic.bus == bus.name:
+                self._rest(cyclic)
+                if bus.state == UP:
+                    self._run(cyclic, bus)

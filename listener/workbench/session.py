@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from listener.follower import Follower
+from listener.query import QueryError
 from listener.sessions import Peer
-from listener.workbench.messages import ALL_BUSES, WantedError, encode, parse_query
-from listener.workbench.stream import Client, FrameStream
+from listener.workbench.messages import ALL_BUSES, encode, parse_query
+from listener.workbench.stream import FrameStream
 
 POLICY = 1008
 
@@ -29,10 +31,10 @@ class CanSession:
     async def __call__(self, peer: Peer) -> None:
         try:
             wanted, name = parse_query(peer.query)
-        except WantedError as exc:
+        except QueryError as exc:
             await peer.close(POLICY, str(exc))
             return
-        client = Client(peer)
+        client = Follower(peer)
         leave = self._stream.join(client, wanted)
         self._present[name] += 1
         try:

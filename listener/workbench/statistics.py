@@ -5,6 +5,7 @@ some adapters take from a clock of their own, make the periods and nothing else.
 
     statistics = BusStatistics(bitrate, data_bitrate, cycle_time_s=codec.cycle_time_s)
     statistics.update(frame)             for each frame, error frames too
+    statistics.update_own(frame)         one that was sent from here, and does not come back as a frame
     alarms = statistics.check(now)       Missing and Returned, each once; rates come from it: every 100 ms
     statistics.summary(now)              the bus alone, JSON-able
     statistics.snapshot(now)             the same with `ids`, a list of all its identifiers
@@ -14,7 +15,8 @@ some adapters take from a clock of their own, make the periods and nothing else.
 1. Periods are those of the last 64 frames of an identifier; rates and load those of the last second.
 2. The load has every bit, stuff bits counted exactly (`frame_bits`), but not what error frames take: drivers
    do not tell of each, nor how long it was. Without a bit rate there is no load.
-3. A message is missing when it has been seen and then does not come for three cycles, and 0.2 s at least.
+3. A message is missing when it has come and then does not for three cycles, and 0.2 s at least. One that was
+   sent from here has not come.
 4. More than 4096 identifiers are counted together (`others`).
 """
 
@@ -71,7 +73,9 @@ class _Seen:
         "flags",
         "head",
         "missing",
+        "sent_at",
         "times",
+        "was_sent",
     )
 
     def __init__(self, cycle_s: float | None) -> None:
@@ -86,6 +90,8 @@ class _Seen:
         self.checked = 0
         self.alive_at: float | None = None
         self.missing = False
+        self.was_sent = False  # from here, since the last check
+        self.sent_at: float | None = None
 
     def is_late(self, now: float) -> bool:
         if self.alive_at is None or self.cycle_s is None:
@@ -144,6 +150,13 @@ class BusStatistics:
             seen.data, seen.flags = data, flags
         self._busy_s += seen.busy_s
 
+    def update_own(self, frame: RawFrame) -> None:
+        self.update(frame)
+        number, flags, _, _ = frame
+        if seen := self._seen.get(number | EXTENDED if flags & _EXTENDED else number):
+            seen.checked += 1  # no sign of life
+            seen.was_sent = True
+
     def _count_other(self, flags: int, data: bytes) -> None:
         """Noise, as at a wrong bit rate: not worth to be counted bit by bit."""
         self._others += 1
@@ -180,7 +193,9 @@ class BusStatistics:
             self._peak = max(self._peak, self._share())
         alarms: list[Missing | Returned] = []
         for key, seen in self._seen.items():
-            if seen.count != seen.checked or paused:
+            if seen.was_sent:
+                seen.was_sent, seen.sent_at = False, now
+            if seen.count != seen.checked or (paused and seen.alive_at is not None):
                 if seen.missing and seen.count != seen.checked:
                     alarms.append(self._returned(Identifier(key), seen, now))
                 seen.checked = seen.count
@@ -242,7 +257,7 @@ def _told(identifier: Identifier, seen: _Seen, now: float) -> dict[str, Any]:
     times = seen.times
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     mean_s = (times[-1] - times[0]) / len(steps) if steps else None
-    quiet_s = 0.0 if seen.alive_at is None else now - seen.alive_at
+    quiet_s = min((now - at for at in (seen.alive_at, seen.sent_at) if at is not None), default=0.0)
     rate = 0.0
     if mean_s:
         rate = 1 / (mean_s if quiet_s <= max(2 * mean_s, 2 * MISSING_S) else quiet_s)

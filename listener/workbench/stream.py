@@ -4,18 +4,16 @@
 2. A frame is encoded once for all who want it plain, once for all who want it decoded, and decoded only
    when one of these is there.
 3. With `rate` the newest of each identifier goes out, so often and not oftener.
-4. Nothing here awaits a client. What one has no room for is skipped for it and counted; it is told how many
-   (`gap`) with what it gets next. States of a bus and answers wait; beyond a bound they are skipped as well.
+4. Nothing here awaits a client (see `follower`): frames may be skipped for one, states and answers wait.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from listener.follower import RETRY_S, Follower
 from listener.pace import Pace
 from listener.raw_frame import Flag, RawFrame
-from listener.sessions import Peer
 from listener.workbench.codec import Codec
 from listener.workbench.identifiers import Identifier, of_frame
 from listener.workbench.messages import ALL_BUSES, Wanted, encode, frame_json, with_bus
@@ -23,8 +21,6 @@ from listener.workbench.messages import ALL_BUSES, Wanted, encode, frame_json, w
 BATCH_MAX: Final = 256
 # So many octets in one `offer`: of a larger one all would be lost when there is room for half of it.
 OFFER_MAX: Final = 16_384
-RETRY_S: Final = 0.05
-STATES_MAX: Final = 64
 # Identifiers whose newest frame waits for `rate`; a bus that has more of them is served earlier.
 LATEST_MAX: Final = 4096
 _UNDECODABLE: Final = int(Flag.REMOTE) | int(Flag.ERROR)
@@ -53,52 +49,10 @@ class Item:
         return self._decoded
 
 
-class Client:
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
-        self.skipped = 0
-        self.states: deque[bytes] = deque()
-
-    @property
-    def is_behind(self) -> bool:
-        return bool(self.skipped or self.states)
-
-    def give(self, pieces: Sequence[Sequence[bytes]]) -> int:
-        """What waits first; how many of these were skipped."""
-        skipped = 0
-        for piece in pieces:
-            head = self._head() if self.is_behind else []
-            if self.peer.offer([*head, *piece] if head else piece):
-                self._forget()
-            else:
-                self.skipped += len(piece)
-                skipped += len(piece)
-        return skipped
-
-    def say(self, payload: bytes) -> None:
-        if len(self.states) >= STATES_MAX:
-            self.states.popleft()
-            self.skipped += 1
-        self.states.append(payload)
-        self.catch_up()
-
-    def catch_up(self) -> None:
-        if self.is_behind and self.peer.offer(self._head()):
-            self._forget()
-
-    def _head(self) -> list[bytes]:
-        gap = [encode({"type": "gap", "skipped": self.skipped})] if self.skipped else []
-        return [*gap, *self.states]
-
-    def _forget(self) -> None:
-        self.skipped = 0
-        self.states.clear()
-
-
 class _Group:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
-        self.clients: tuple[Client, ...] = ()
+        self.clients: tuple[Follower, ...] = ()
         self._latest: dict[tuple[str, Identifier], Item] = {}
         self._due_at = 0.0
 
@@ -174,12 +128,12 @@ class FrameStream:
                 for client in group.clients:
                     self.answer(client, payload)
 
-    def answer(self, client: Client, payload: bytes) -> None:
+    def answer(self, client: Follower, payload: bytes) -> None:
         client.say(payload)
         if client.is_behind:
             self._retry_later()
 
-    def join(self, client: Client, wanted: Wanted) -> Callable[[], None]:
+    def join(self, client: Follower, wanted: Wanted) -> Callable[[], None]:
         """From the next frame on, until the function is called that it returns."""
         self.flush()
         group = self._groups.setdefault(wanted, _Group(wanted))

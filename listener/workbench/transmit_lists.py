@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from listener.workbench import folders
 from listener.workbench.sending import FrameSpec
 
 LISTS_MAX: Final = 200
@@ -56,7 +56,7 @@ class TransmitLists:
 
     async def write(self, name: str, content: TransmitList) -> None:
         path = self._path(name)
-        await asyncio.to_thread(self._write, path, msgspec.json.encode(content))
+        await asyncio.to_thread(self._write, path.name, msgspec.json.encode(content))
 
     async def delete(self, name: str) -> None:
         try:
@@ -71,19 +71,13 @@ class TransmitLists:
             return sorted(path.stem for path in self._folder.glob("*.json") if _NAME.fullmatch(path.stem))
         return []
 
-    def _write(self, path: Path, text: bytes) -> None:
-        if not path.exists() and len(self._names()) >= LISTS_MAX:
+    def _write(self, name: str, text: bytes) -> None:
+        if not (self._folder / name).exists() and len(self._names()) >= LISTS_MAX:
             raise ListError("too_many", f"{LISTS_MAX} transmit lists are kept, more are not possible")
-        part = path.with_suffix(".part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            folders.write(self._folder, name, text)
         except OSError as exc:
-            raise ListError("cannot_write", f"{path.name}: {exc.strerror}") from exc
+            raise ListError("cannot_write", f"{name}: {exc.strerror}") from exc
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

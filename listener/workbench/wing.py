@@ -5,7 +5,7 @@ has that, most can be opened only once, and its frames are those that the sensor
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 
 from listener.can_reader import CANBusReader
 from listener.config import CanConfig, WorkbenchConfig
+from listener.hub import Hub
 from listener.sessions import Paths
 from listener.workbench.bench import Bench
 
@@ -32,15 +33,18 @@ async def workbench(
     sensor_is_up: Callable[[], bool],
     folder: Path,
     paths: Paths,
+    hub: Hub,
+    signals: Sequence[str] = (),
     api: Any = None,
 ) -> AsyncIterator[Bench]:
-    """`api` is a `rest.Api`."""
-    bench = Bench(config, folder, sensor, sensor_is_up)
+    """`signals` (bus.message.signal) are told on the hub; `api` is a `rest.Api`."""
+    bench = Bench(config, folder, sensor, sensor_is_up, hub, signals)
     await bench.open()
     if api is not None:
-        from listener.workbench.routes import router
+        from listener.workbench.routes import about, router
 
         api.include(router(bench))
+        api.about.add(about)
     ends = paths.add(PATH, bench.session), reader.tap(bench.sensor.feed)
     _log.info("workbench_started", transmit=config.transmit, dbc=str(bench.dbc_folder))
     try:

@@ -49,9 +49,9 @@ def ip(*arguments: str) -> str:
     return done.stdout
 
 
-def sent() -> int:
+def sent(name: str = CHANNEL) -> int:
     """Frames that anybody has sent on the bus since it was made, less those lost before any socket."""
-    (link,) = json.loads(ip("-json", "-statistics", "link", "show", "dev", CHANNEL))
+    (link,) = json.loads(ip("-json", "-statistics", "link", "show", "dev", name))
     return int(link["stats64"]["tx"]["packets"]) - int(link["stats64"]["rx"]["dropped"])
 
 
@@ -71,9 +71,17 @@ class Failure(NamedTuple):
     end: str
 
 
-_UP = f"link set {CHANNEL} up\n"
-DOWN = Failure("down", f"link set {CHANNEL} down\n", _UP)
-GONE = Failure("gone", f"link del {CHANNEL}\n", f"link add dev {CHANNEL} mtu 72 type vcan\n{_UP}")
+def going_down(name: str = CHANNEL) -> Failure:
+    return Failure("down", f"link set {name} down\n", f"link set {name} up\n")
+
+
+def going_away(name: str = CHANNEL) -> Failure:
+    anew = f"link add dev {name} mtu 72 type vcan\nlink set {name} up\n"
+    return Failure("gone", f"link del {name}\n", anew)
+
+
+DOWN = going_down()
+GONE = going_away()
 
 
 class Saboteur:
@@ -188,17 +196,17 @@ def lesdebug(output: Path, url: str) -> Iterator[Program]:
         yield client
 
 
-def cansend(*frames: str) -> None:
+def cansend(*frames: str, channel: str = CHANNEL) -> None:
     for frame in frames:
-        subprocess.run(["cansend", CHANNEL, frame], check=True, timeout=PATIENCE_S)
+        subprocess.run(["cansend", channel, frame], check=True, timeout=PATIENCE_S)
 
 
 def canplayer(log: Path, *arguments: str) -> None:
     subprocess.run(["canplayer", "-I", str(log), *arguments], check=True, timeout=PATIENCE_S)
 
 
-def write_log(path: Path, frames: list[str], interval_s: float) -> Path:
-    lines = [f"({1.0 + n * interval_s:.6f}) {CHANNEL} {frame}\n" for n, frame in enumerate(frames)]
+def write_log(path: Path, frames: list[str], interval_s: float, channel: str = CHANNEL) -> Path:
+    lines = [f"({1.0 + n * interval_s:.6f}) {channel} {frame}\n" for n, frame in enumerate(frames)]
     path.write_text("".join(lines))
     return path
 
@@ -216,10 +224,10 @@ POSITIONS = "080:7FE"
 class Recording(Program):
     """What candump saw on the bus."""
 
-    def __init__(self, output: Path, which: str) -> None:
-        before = _readers()
-        super().__init__(["candump", "-L", "-D", "-d", "-r", "16777216", f"{CHANNEL},{which}"], output)
-        until(lambda: _readers() > before, "candump to read the bus")
+    def __init__(self, output: Path, which: str, channel: str = CHANNEL) -> None:
+        before = _readers(channel)
+        super().__init__(["candump", "-L", "-D", "-d", "-r", "16777216", f"{channel},{which}"], output)
+        until(lambda: _readers(channel) > before, "candump to read the bus")
 
     def frames(self) -> list[str]:
         """One line a frame; a loss of candump's own would make it no witness."""
@@ -237,17 +245,17 @@ class Recording(Program):
 
 
 @contextmanager
-def recording(output: Path, which: str = EVERYTHING) -> Iterator[Recording]:
-    running = Recording(output, which)
+def recording(output: Path, which: str = EVERYTHING, channel: str = CHANNEL) -> Iterator[Recording]:
+    running = Recording(output, which, channel)
     try:
         yield running
     finally:
         running.end()
 
 
-def _readers() -> int:
+def _readers(channel: str) -> int:
     lists = ("all", "fil", "sff")
-    return sum(Path(f"/proc/net/can/rcvlist_{name}").read_text().count(f" {CHANNEL} ") for name in lists)
+    return sum(Path(f"/proc/net/can/rcvlist_{name}").read_text().count(f" {channel} ") for name in lists)
 
 
 # ---- The listener ----

@@ -13,7 +13,7 @@ from tests.e2e.helpers import Daemon
 from tests.vcan.bench import PATIENCE_S, Position, until
 
 _HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET %b HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 _READ_EVERY_S = 0.01
@@ -31,9 +31,9 @@ class Client:
     A moment of reception may be `_READ_EVERY_S` too late, never too early.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: str = "/") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-        self._socket.sendall(_HANDSHAKE)
+        self._socket.sendall(_HANDSHAKE % path.encode())
         answer = b""
         while not answer.endswith(b"\r\n\r\n"):
             byte = self._socket.recv(1)
@@ -63,6 +63,10 @@ class Client:
     def events(self, kind: str | None = None, *, after: int = 0) -> list[dict[str, Any]]:
         mark = b"" if kind is None else f'"type":"{kind}"'.encode()
         return [json.loads(text) for _, text in self._messages[after:] if mark in text]
+
+    def messages(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """All of them, on paths that have no events."""
+        return [json.loads(text) for _, text in self._messages[after:]]
 
     def positions(self, *, after: int = 0) -> list[Position]:
         return [

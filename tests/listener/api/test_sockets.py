@@ -14,12 +14,13 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from listener import __version__
 from listener.access import Access, Scope
 from listener.api.wing import Api
 from listener.commands import CommandError
 from listener.config import ApiConfig, WebsocketConfig
 from listener.rest import needs_control
-from listener.sessions import Paths, Peer
+from listener.sessions import Offered, Paths, Peer
 from tests.listener.serving import until
 
 PATIENCE_S = 10.0
@@ -109,10 +110,10 @@ async def test_there_is_nothing_elsewhere(serve: Serve) -> None:
     assert (await bench.refused("/"))[0] == 404
 
 
-async def test_a_wing_may_speak_at_the_root_and_its_routes_know_who_asks() -> None:
+async def test_a_wing_may_add_to_the_root_and_its_routes_know_who_asks() -> None:
     bench, inner, outer = Bench(), APIRouter(), APIRouter()
 
-    @inner.get("/")
+    @inner.get("/who")
     async def speak(request: Request) -> dict[str, object]:
         return {"scope": request.state.scope.name, "from_here": request.state.from_here}
 
@@ -122,16 +123,20 @@ async def test_a_wing_may_speak_at_the_root_and_its_routes_know_who_asks() -> No
 
     outer.include_router(inner)
     bench.api.include(outer)
+    bench.api.about.add(lambda: {"instrument": "drum", "version": "of the drum"})
     async with bench.api.serving(), httpx.AsyncClient(trust_env=False) as client:
         url = f"http://127.0.0.1:{bench.api.port}"
-        told = (await client.get(url)).json()
+        about = {"name": "LES02 listener", "version": __version__, "instrument": "drum"}
+        assert (await client.get(url)).json() == about
+        assert list((await client.get(f"{url}/openapi.json")).json()["paths"]["/"]) == ["get"]
+        told = (await client.get(f"{url}/who")).json()
         assert told == {"scope": "CONTROL", "from_here": True}
         answer = await client.post(f"{url}/change")
         assert (answer.status_code, answer.json()) == (409, {"detail": "not now"})
         elsewhere = {"X-Forwarded-For": "192.0.2.7"}
         assert (await client.post(f"{url}/change", headers=elsewhere)).status_code == 403
         names = (await client.get(f"{url}/openapi.json")).json()["paths"]["/"]["get"]["operationId"]
-        assert names == "speak__get"
+        assert names == "get_about__get"
 
 
 async def test_a_path_that_comes_and_goes_is_there_meanwhile(serve: Serve) -> None:
@@ -212,6 +217,46 @@ async def test_what_is_offered_goes_out_whole_and_in_order_or_not_at_all(serve: 
         assert await closed(client) == (4000, "done")
     await until(lambda: len(said) == 4)
     assert said == [True, False, True, True]
+
+
+async def test_what_is_stuck_on_the_way_is_known(serve: Serve) -> None:
+    bench = await serve(write_buffer=16384)
+    seen: list[int] = []
+    told = asyncio.Event()
+
+    async def session(peer: Peer) -> None:
+        peer.offer([b"x"])
+        while peer.unread:  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.001)
+        while peer.offer([b"x" * 1000]):  # noqa: ASYNC110 - nor does the queue
+            await asyncio.sleep(0)
+        seen.append(peer.unread)
+        told.set()
+        async for _ in peer:
+            pass
+
+    bench.paths.add("/ws/stuck", session)
+    async with bench.client("/ws/stuck") as client:
+        client.transport.pause_reading()
+        async with asyncio.timeout(PATIENCE_S):
+            await told.wait()
+    assert seen[0] > 16_384  # more than waits here: the kernel's are counted
+
+
+async def test_a_robots_token_is_good_for_a_robots_path_alone(serve: Serve) -> None:
+    bench = await serve(access=Access((), (), ("climbs-0001",)))
+    bench.paths.add("/ws/robots", Offered(echo, for_robots=True))
+    async with bench.client("/ws/robots?token=climbs-0001") as client:
+        await client.send("x")
+        assert await receive(client) == "|ROBOT|x"
+    async with bench.client("/ws/echo?token=climbs-0001") as client:
+        assert await closed(client) == (1008, "this token is for robots, which have a path of their own")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{bench.api.port}/health?token=climbs-0001")
+    assert (answer.status_code, answer.json()) == (
+        403,
+        {"detail": "this token is for robots, which have a path of their own"},
+    )
 
 
 def unread(bench: Bench, path: str) -> socket.socket:
@@ -345,3 +390,16 @@ async def test_when_the_server_stops_every_session_ends_and_its_client_is_told(l
         for client in polite:
             assert await closed(client) == (1001, "server is stopping")
     assert cleaned == [Scope.CONTROL.name] * 2
+
+
+async def test_binary_messages_go_after_text_and_with_it_or_not_at_all(serve: Serve) -> None:
+    async def session(peer: Peer) -> None:
+        assert peer.offer([b"one", b"two"], [b"\x00\xff", bytes(70_000)])
+        assert not peer.offer([b"three"], [bytes(5000)])
+        while not peer.offer((), [b"x"]):  # noqa: ASYNC110 - nobody tells that there is room
+            await asyncio.sleep(0.001)
+
+    bench = await serve()
+    bench.paths.add("/ws/octets", session)
+    async with bench.client("/ws/octets") as client:
+        assert [message async for message in client] == ["one", "two", b"\x00\xff", bytes(70_000), b"x"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from listener.access import Access
 from listener.api.wing import Api
 from listener.can_reader import CANBusReader
 from listener.config import ApiConfig, CanConfig, WebsocketConfig, WorkbenchConfig
+from listener.hub import Hub
 from listener.raw_frame import RawFrame
 from listener.sessions import Paths
 from listener.websocket_server import WebSocketEventServer
@@ -52,8 +53,11 @@ class Member:
 
 
 class Running:
-    def __init__(self, bench: Bench, api: Api, server: WebSocketEventServer, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, bench: Bench, api: Api, server: WebSocketEventServer, http: httpx.AsyncClient, hub: Hub
+    ) -> None:
         self.bench = bench
+        self.hub = hub
         self.api = api
         self.server = server
         self.http = http
@@ -90,9 +94,13 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    folder: Path, access: Access | None = None, limits: WebsocketConfig | None = None, **settings: Any
+    folder: Path,
+    access: Access | None = None,
+    limits: WebsocketConfig | None = None,
+    signals: Sequence[str] = (),
+    **settings: Any,
 ) -> AsyncIterator[Running]:
-    paths = Paths()
+    paths, hub = Paths(), Hub()
     access = access or Access()
     limits = limits or WebsocketConfig(host="127.0.0.1", port=0)
     config = WorkbenchConfig(**{"enabled": True, "transmit": True, **settings})
@@ -111,6 +119,8 @@ async def running(
                 sensor_is_up=lambda: found.sensor_is_up,
                 folder=folder,
                 paths=paths,
+                hub=hub,
+                signals=signals,
                 api=api,
             )
         )
@@ -118,7 +128,7 @@ async def running(
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", timeout=PATIENCE_S, trust_env=False)
         )
-        found = Running(bench, api, server, http)
+        found = Running(bench, api, server, http, hub)
         await server.start()
         stack.push_async_callback(server.stop)
         parts = [

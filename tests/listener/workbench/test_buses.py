@@ -7,7 +7,7 @@ from typing import Any
 import can
 import pytest
 
-from listener.workbench import buses, enumeration
+from listener.workbench import enumeration, own_bus
 from listener.workbench.enumeration import Enumeration
 from mock.dbc_traffic import sources
 from mock.mock_canable import Canable
@@ -117,7 +117,7 @@ async def test_an_adapter_that_does_not_answer_is_given_up_and_closed_when_it_do
 
         def send(self, msg: can.Message, timeout: float | None = None) -> None: ...
 
-    monkeypatch.setattr(buses, "OPEN_S", 0.2)
+    monkeypatch.setattr(own_bus, "OPEN_S", 0.2)
     monkeypatch.setattr(can, "Bus", Slow)
     detail = (await bench.post("/connect", {"device_type": "virtual", "channel": "slow"}, status=500))[
         "detail"
@@ -186,3 +186,142 @@ async def test_an_adapters_own_clock_is_taken_for_ours(bench: Running) -> None:
         first, second = [frame["timestamp"] for frame in await frames(client, 2)]
     assert abs(first - time.time()) < 5
     assert second - first == pytest.approx(0.5)
+
+
+# What we send ourselves
+
+
+async def counted(bench: Running) -> tuple[int, int, int]:
+    """Frames that were sent, received, and in the statistics."""
+    own = bench.bench.buses.own()
+    return own.sent, own.received, (await bench.get("/buses/default/statistics"))["frames"]
+
+
+@pytest.mark.parametrize("receive_own", [False, True])
+async def test_what_is_sent_is_counted_once_and_is_load_of_the_bus(bench: Running, receive_own: bool) -> None:
+    await bench.connect("counts", baudrate="BAUD_500K", receive_own=receive_own)
+    for _ in range(5):
+        await bench.post("/send", {"can_id": 0x123, "data": [0x55] * 8})
+    own = bench.bench.buses.own()
+    await until(lambda: own.statistics.frames == 5)
+    assert await counted(bench) == (5, 5 if receive_own else 0, 5)
+    while not own.summary()["load_percent"]:
+        await bench.post("/send", {"can_id": 0x123, "data": [0x55] * 8})
+
+
+@pytest.mark.parametrize("receive_own", [False, True])
+async def test_cyclic_frames_of_a_thread_are_counted_once(bench: Running, receive_own: bool) -> None:
+    with Member("counts cyclic") as member:
+        await bench.connect("counts cyclic", receive_own=receive_own)
+        await bench.post("/recordings/start", {"name": f"cyclic-{receive_own}"})
+        task = await bench.post("/cyclic", {"can_id": 0x77, "period_ms": 5, "pinned": True})
+        for _ in range(10):
+            await member.hear()
+        assert (await bench.http.delete(f"/cyclic/{task['id']}")).status_code == 200
+        heard = 10
+        while await asyncio.to_thread(member.bus.recv, 0.05):
+            heard += 1
+        await until(lambda: bench.bench.buses.own().statistics.frames == heard)
+        assert await counted(bench) == (heard, heard if receive_own else 0, heard)
+        assert (await bench.post("/recordings/stop"))["frames"] == heard
+
+
+class KernelsTask:
+    """As SocketCAN's: it sends by itself, and its frames come back as anybody's do."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+async def test_cyclic_frames_of_the_kernel_are_counted_when_they_come_back(
+    bench: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Member("kernel") as kernel:
+        await bench.connect("kernel")
+        own = bench.bench.buses.own()
+        monkeypatch.setattr(own.reader.bus, "send_periodic", lambda *_, **__: KernelsTask())
+        await bench.post("/recordings/start", {"name": "kernel"})
+        task = await bench.post("/cyclic", {"can_id": 0x77, "data": [1], "period_ms": 5, "pinned": True})
+        for _ in range(3):
+            kernel.say(0x77, b"\1")
+        kernel.say(0x77, b"\2")  # somebody else's
+        await until(lambda: own.received == 4)
+        assert await counted(bench) == (3, 4, 4)
+        assert (await bench.http.delete(f"/cyclic/{task['id']}")).status_code == 200
+        kernel.say(0x77, b"\1")  # was on its way
+        await until(lambda: own.received == 5)
+        assert await counted(bench) == (4, 5, 5)
+        (file,) = (await bench.post("/recordings/stop"))["files"]
+    log = (bench.bench.recordings_folder / file).read_text()
+    assert [line.split()[2:] for line in log.splitlines()] == [
+        ["077#01", "T"],
+        ["077#01", "T"],
+        ["077#01", "T"],
+        ["077#02", "R"],
+        ["077#01", "T"],
+    ]
+
+
+@pytest.mark.parametrize("receive_own", [False, True])
+async def test_what_is_not_sent_any_more_is_not_missing(bench: Running, receive_own: bool) -> None:
+    with Member("ended") as member:
+        await bench.connect("ended", receive_own=receive_own)
+        await bench.load_dbc()
+        async with bench.client("?decoded=0") as client:
+            await bench.joined()
+            wanted = {"message_name": "InverterState", "period_ms": 10, "pinned": True}
+            task = await bench.post("/cyclic/message", wanted)
+            for _ in range(30):
+                await member.hear()
+            assert (await bench.http.delete(f"/cyclic/{task['id']}")).status_code == 200
+            member.say(0x110, bytes(4))
+            # Which is missing later than the other would be.
+            assert (await told(client, "missing"))["message_name"] == "PressureSensor"
+
+
+async def test_an_adapter_that_brings_nothing_back_is_helped(bench: Running) -> None:
+    canable = Canable()
+    adapter = asyncio.create_task(canable.run())
+    wanted = {"device_type": "slcan", "channel": canable.port, "baudrate": "BAUD_500K", "receive_own": True}
+    try:
+        await bench.post("/connect", wanted)
+        async with bench.client() as client:
+            await bench.joined()
+            await bench.post("/send", {"can_id": 0x123, "data": [7]})
+            (own,) = await frames(client, 1)
+        assert (own["id"], own["data"]) == (0x123, [7])
+        assert await counted(bench) == (1, 1, 1)
+        await bench.post("/disconnect")
+    finally:
+        adapter.cancel()
+        canable.unplug()
+
+
+async def test_metrics_tell_of_each_bus(bench: Running) -> None:
+    with Member("metrics") as member:
+        await bench.connect("metrics")
+        await bench.post("/recordings/start", {"name": "m"})
+        await bench.post("/send", {"can_id": 1})
+        member.say(2)
+        await until(lambda: bench.bench.buses.own().received == 1)
+        size = (await bench.post("/recordings/stop"))["bytes"]
+        await bench.post("/recordings/start", {"name": "n"})
+        async with bench.client():
+            await bench.joined()
+            told = bench.bench.metrics()
+    assert size > 0
+    assert told == {
+        "les02_workbench_clients": 1,
+        "les02_workbench_skipped_frames_total": 0,
+        'les02_workbench_received_frames_total{bus="les02"}': 0,
+        'les02_workbench_sent_frames_total{bus="les02"}': 0,
+        'les02_workbench_recorded_bytes_total{bus="les02"}': 0,
+        'les02_workbench_bus_up{bus="les02"}': True,
+        'les02_workbench_received_frames_total{bus="default"}': 1,
+        'les02_workbench_sent_frames_total{bus="default"}': 1,
+        'les02_workbench_recorded_bytes_total{bus="default"}': size,
+        'les02_workbench_bus_up{bus="default"}': True,
+    }

@@ -394,7 +394,7 @@ async def test_a_file_that_takes_too_long_is_given_up_and_its_reader_ended(folde
         error = await failure(library, "a.dbc", large(15_000).encode())
         counting.cancel()
 
-    assert str(error) == "a.dbc: it takes more than 0.3 s to read"
+    assert str(error) == "a.dbc: it takes more than 0.3 s to read; see [workbench] dbc_reading_s"
     assert time.monotonic() - begun < 10
     assert turns > 5  # the loop went on meanwhile
     assert children() == []
@@ -423,6 +423,18 @@ async def test_a_reader_that_is_killed_is_an_error(
     error = await failure(library, "a.dbc", BENCH_BYTES)
 
     assert str(error) == "a.dbc: its reader ended with 1"
+
+
+async def test_a_reader_that_has_no_memory_left_to_say_so_is_told_in_one_line(
+    library: DatabaseLibrary, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = folder.parent / "reader"
+    reader.write_text("#!/bin/sh\necho Traceback, MemoryError: >&2\nprintf '%2000s' >&2\nexit 1\n")
+    reader.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(reader))
+    error = await failure(library, "a.dbc", BENCH_BYTES)
+
+    assert str(error) == f"a.dbc: {dbc_reading.TOO_MUCH_MEMORY}"
 
 
 def test_the_reading_process_is_bounded_by_itself() -> None:
@@ -505,8 +517,10 @@ def test_the_daemon_never_loads_cantools() -> None:
 
 
 async def test_five_hundred_messages_are_loaded(library: DatabaseLibrary) -> None:
+    begun = time.monotonic()
     await library.upload("large.dbc", large(500).encode())
     info = await library.load("one", "large.dbc")
 
+    assert time.monotonic() - begun < 3.0  # under a second on a computer of a bench; here others are at work
     assert info.message_count == 500
     assert library.codec("one").name_of(identifier(499, True)) == "M499"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.raw_frame import Flag
+from listener.raw_frame import LENGTH_SHIFT, Flag
 from listener.workbench.frame_bits import OVERHEAD_EXTENDED, OVERHEAD_STANDARD, bits_of, head_of
 
+SWITCHED = Flag.FD | Flag.BITRATE_SWITCH
 DATA = (
     st.binary(max_size=8)
     | st.integers(0, 8).map(bytes)
@@ -38,25 +39,32 @@ def stuffed(bits: Iterable[str]) -> Iterator[str]:
             yield run
 
 
-def sent(number: int, extended: bool, remote: bool, data: bytes) -> str:
-    rtr = str(int(remote))
+def sent(number: int, extended: bool, data: bytes, asks_for: int | None = None) -> str:
+    rtr = str(int(asks_for is not None))
+    length = len(data) if asks_for is None else asks_for
     arbitration = (
         f"{binary(number >> 18, 11)}11{binary(number & 0x3FFFF, 18)}{rtr}00"
         if extended
         else f"{binary(number, 11)}{rtr}00"
     )
-    bits = f"0{arbitration}{binary(len(data), 4)}" + "".join(binary(octet, 8) for octet in data)
+    bits = f"0{arbitration}{binary(length, 4)}" + "".join(binary(octet, 8) for octet in data)
     return "".join(stuffed(bits + checksum(bits))) + "1" * 13
 
 
-@given(st.booleans(), st.integers(0, 2**29 - 1), st.booleans(), DATA)
-def test_every_bit_of_a_classic_frame_is_counted(
-    extended: bool, number: int, remote: bool, data: bytes
-) -> None:
-    number, data = number if extended else number & 0x7FF, b"" if remote else data
-    flags = Flag.EXTENDED * extended | Flag.REMOTE * remote
+@given(st.booleans(), st.integers(0, 2**29 - 1), DATA)
+def test_every_bit_of_a_classic_frame_is_counted(extended: bool, number: int, data: bytes) -> None:
+    number = number if extended else number & 0x7FF
+    flags = Flag.EXTENDED * extended
 
-    assert bits_of(head_of(number, flags, len(data)), data) == (len(sent(number, extended, remote, data)), 0)
+    assert bits_of(head_of(number, flags, len(data)), data) == (len(sent(number, extended, data)), 0)
+
+
+@given(st.booleans(), st.integers(0, 2**29 - 1), st.integers(0, 8))
+def test_every_bit_of_a_remote_frame_is_counted(extended: bool, number: int, length: int) -> None:
+    number = number if extended else number & 0x7FF
+    flags = Flag.EXTENDED * extended | Flag.REMOTE | length << LENGTH_SHIFT
+
+    assert bits_of(head_of(number, flags, 0), b"") == (len(sent(number, extended, b"", length)), 0)
 
 
 @given(st.booleans(), st.integers(0, 2**29 - 1), DATA)
@@ -81,11 +89,11 @@ def test_a_frame_of_zeros_has_a_stuff_bit_for_each_five_of_them() -> None:
     ("flags", "data", "expected"),
     [
         # start, identifier 0x555, RRS, IDE, FDF, res, BRS; 13 at the end. 27 of CRC17 with stuff count
-        (Flag.FD, b"", (17 + 13, 5 + 27)),
-        (Flag.FD, b"\x55" * 16, (17 + 13, 5 + 8 * 16 + 27)),
-        (Flag.FD, b"\x55" * 20, (17 + 13, 5 + 8 * 20 + 32)),
-        (Flag.FD, b"\x55" * 64, (17 + 13, 5 + 8 * 64 + 32)),
-        (Flag.FD, bytes(12), (17 + 13, 5 + 8 * 12 + 27 + 8 * 12 // 5)),
+        (SWITCHED, b"", (17 + 13, 5 + 27)),
+        (SWITCHED, b"\x55" * 16, (17 + 13, 5 + 8 * 16 + 27)),
+        (SWITCHED, b"\x55" * 20, (17 + 13, 5 + 8 * 20 + 32)),
+        (SWITCHED, b"\x55" * 64, (17 + 13, 5 + 8 * 64 + 32)),
+        (SWITCHED, bytes(12), (17 + 13, 5 + 8 * 12 + 27 + 8 * 12 // 5)),
     ],
 )
 def test_an_fd_frame_has_a_slow_and_a_fast_part(flags: int, data: bytes, expected: tuple[int, int]) -> None:
@@ -96,6 +104,15 @@ def test_an_fd_frame_has_a_slow_and_a_fast_part(flags: int, data: bytes, expecte
 
 
 def test_an_extended_fd_frame_has_a_longer_slow_part() -> None:
-    slow, _ = bits_of(head_of(0x15555555, Flag.FD | Flag.EXTENDED, 8), b"\x55" * 8)
+    slow, _ = bits_of(head_of(0x15555555, SWITCHED | Flag.EXTENDED, 8), b"\x55" * 8)
 
     assert slow == 36 + 13
+
+
+def test_an_fd_frame_that_does_not_switch_is_slow_all_along() -> None:
+    data = bytes(range(64))
+    slow, fast = bits_of(head_of(0x555, SWITCHED, 64), data)
+    all_slow, none = bits_of(head_of(0x555, Flag.FD, 64), data)
+
+    assert none == 0
+    assert abs(all_slow - slow - fast) <= 1  # BRS is another bit, which may be stuffed

@@ -4,32 +4,17 @@ But for /connect, which is 500 when a device cannot be opened: the field's clien
 an adapter that has gone answers; here none does.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
 from tests.listener.api_bench import QUIET, Api
 from tests.listener.workbench.benches import DBC
+from tests.properties import MODES, ask_everything
 
-EXAMPLES = 15
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 TAGS = {"CAN devices", "CAN sending", "CAN recordings", "DBC"}
-bounded = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.fixture(scope="module")
@@ -57,33 +42,31 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             yield Api(running, client, place / "les02.db")
 
 
+def is_of_the_workbench(path: str, operation: dict[str, Any]) -> bool:
+    return path != "/disconnect" and bool(TAGS & set(operation.get("tags", ())))
+
+
+def cannot_be_opened(case: Any, answer: Any) -> bool:
+    if case.operation.path != "/connect" or answer.status_code != 500:
+        return False
+    return "Failed to connect to device: " in answer.json()["detail"]
+
+
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fits", "does_not"])
-def test_no_call_is_answered_with_a_5xx(api: Api, mode: GenerationMode) -> None:
-    document = api.client.get("/openapi.json").json()
-    schema = schemathesis.openapi.from_dict(document)
-    tried: Counter[str] = Counter()
-    for result in schema.get_all_operations():
-        assert isinstance(result, Ok)
-        operation = result.ok()
-        told = document["paths"][operation.path][operation.method]
-        if not TAGS & set(told.get("tags", ())) or operation.path == "/disconnect":
-            continue
-        if mode is GenerationMode.NEGATIVE and not {"parameters", "requestBody"} & told.keys():
-            continue  # nothing in it can be wrong
-
-        @bounded
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def holds(case: Any) -> None:
-            answer = case.call(base_url=api.url)
-            tried[case.operation.label] += 1
-            if case.operation.path == "/connect" and answer.status_code == 500:
-                assert "Failed to connect to device: " in answer.json()["detail"]
-            else:
-                case.validate_response(answer, checks=CHECKS)
-
-        holds()
+@pytest.mark.parametrize("mode", MODES)
+def test_no_call_is_answered_with_a_5xx(api: Api, mode: str) -> None:
+    tried = ask_everything(
+        api, MODES[mode], examples=15, is_wanted=is_of_the_workbench, is_excused=cannot_be_opened
+    )
     assert len(tried) > 20
+
+
+def test_metrics_have_the_workbench(api: Api) -> None:
+    status, text = api.daemon.get("/metrics")
+    assert status == 200
+    for line in ('bus_up{bus="default"} 1', 'sent_frames_total{bus="les02"} 0', "clients 0"):
+        assert f"les02_workbench_{line}\n" in text
+    assert "# TYPE les02_workbench_received_frames_total counter\n" in text
 
 
 def test_the_file_of_the_sensors_rides_is_not_among_them(api: Api, tmp_path: Path) -> None:

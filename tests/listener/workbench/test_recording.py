@@ -15,7 +15,7 @@ from typing import Any
 import can
 import pytest
 
-from listener.raw_frame import Flag, RawFrame
+from listener.raw_frame import LENGTH_SHIFT, Flag, RawFrame
 from listener.workbench import recording, recording_thread
 from listener.workbench.recording import FORMATS, Recorder, RecordingError
 from listener.workbench.recordings import Recordings
@@ -29,9 +29,11 @@ FRAMES = [
     RawFrame(0x7FF, 0, b"\xff" * 8, TS + 0.035),
 ]
 FD = RawFrame(0x200, Flag.FD, bytes(range(64)), TS + 0.040)
+FAST = FD._replace(flags=Flag.FD | Flag.BITRATE_SWITCH | Flag.ERROR_STATE)
+REMOTE = RawFrame(0x123, Flag.REMOTE | 5 << LENGTH_SHIFT, b"", TS + 0.042)
 ERROR = RawFrame(0x040, Flag.ERROR, bytes(8), TS + 0.045)
 HAS_MF4 = importlib.util.find_spec("asammdf") is not None
-WRITTEN = [each for each in FORMATS if each != "mf4"]
+WRITTEN = [each for each in FORMATS if each != "mf4" or HAS_MF4]
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def read(path: Path) -> list[can.Message]:
         ".blf": can.BLFReader,
         ".csv": can.CSVReader,
         ".trc": can.TRCReader,
+        ".mf4": can.MF4Reader,
     }
     with readers[path.suffix](path) as messages:
         return list(messages)
@@ -113,6 +116,21 @@ async def test_fd_frames_are_recorded_whole(folder: Path, file_format: str) -> N
 
     ((_, message),) = [each async for each in replay(folder / recorder.status()["file"])]
     assert (message.is_fd, bytes(message.data)) == (True, FD.data)
+
+
+# CSV has no columns for them.
+@pytest.mark.parametrize("file_format", ["candump", "asc", "blf"])
+async def test_how_an_fd_frame_was_sent_is_recorded(folder: Path, file_format: str) -> None:
+    path = await record(folder, file_format, [FD, FAST])
+    kinds = [(each.bitrate_switch, each.error_state_indicator) async for _, each in replay(path)]
+    assert kinds == [(False, False), (True, True)]
+
+
+@pytest.mark.parametrize("file_format", ["candump", "asc", "blf", "csv"])
+async def test_what_a_remote_frame_asks_for_is_recorded(folder: Path, file_format: str) -> None:
+    path = await record(folder, file_format, [REMOTE])
+    ((_, message),) = [each async for each in replay(path)]
+    assert (message.is_remote_frame, message.dlc, message.arbitration_id) == (True, 5, 0x123)
 
 
 async def test_what_trc_cannot_hold_is_counted(folder: Path) -> None:
@@ -232,10 +250,34 @@ async def test_a_wrong_start_is_refused(folder: Path, arguments: tuple[str, ...]
     await recorder.stop()
 
 
-@pytest.mark.skipif(HAS_MF4, reason="asammdf is installed")
-async def test_mf4_says_what_it_needs(folder: Path) -> None:
-    with pytest.raises(RecordingError, match="mf4 needs: pip install asammdf"):
-        Recorder(folder, "bench").start("mf4")
+if HAS_MF4:
+
+    async def test_mf4_has_frames_of_every_kind(folder: Path) -> None:
+        path = await record(folder, "mf4", [*FRAMES, FAST, REMOTE])
+        messages = [message async for _, message in replay(path)]
+        assert content(messages[:4]) == CONTENT
+        assert [
+            (each.is_fd, each.bitrate_switch, each.is_remote_frame, each.dlc) for each in messages[4:]
+        ] == [
+            (True, True, False, 64),
+            (False, False, True, 5),
+        ]
+
+    async def test_a_long_mf4_goes_on_in_a_new_file(folder: Path) -> None:
+        recorder = Recorder(folder, "bench")
+        recorder.start("mf4", name="a", max_bytes=20_000)
+        for number in range(1000):
+            recorder.put(RawFrame(number, 0, bytes(8), TS + number / 1000))
+        await recorder.stop()
+        names = recorder.status()["files"]
+        assert len(names) > 1
+        assert [each[0] for name in names for each in content(read(folder / name))] == list(range(1000))
+
+else:
+
+    async def test_mf4_says_what_it_needs(folder: Path) -> None:
+        with pytest.raises(RecordingError, match="mf4 needs: pip install asammdf"):
+            Recorder(folder, "bench").start("mf4")
 
 
 async def test_a_bus_is_recorded_once_at_a_time(folder: Path) -> None:
@@ -274,7 +316,8 @@ class FullDisk:
         return self._file.write(data)
 
 
-@pytest.mark.parametrize("file_format", WRITTEN)
+# MF4 is written as a whole, when it is over.
+@pytest.mark.parametrize("file_format", [each for each in WRITTEN if each != "mf4"])
 async def test_a_full_disk_ends_the_recording_and_nothing_else(
     folder: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:

@@ -11,6 +11,7 @@ from listener.access import Access
 from tests.listener.workbench.benches import DBC, Member, Running, frames, receive, running, told, until
 
 CONTROL = "controls-0001"
+READ = "reads-0001"
 
 
 async def test_the_front_page_says_what_there_is(bench: Running) -> None:
@@ -167,6 +168,110 @@ async def test_who_may_only_read_changes_nothing(tmp_path: Path, logs: object) -
         await bench.post("/connect", wanted)
 
 
+CONTROLLED = {"Authorization": f"Bearer {CONTROL}"}
+ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
+# They change nothing.
+ASKING = {"/dbc/encode_message"}
+
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["from elsewhere", "with a read token"])
+async def test_every_call_that_changes_something_needs_to_be_allowed(
+    tmp_path: Path, logs: object, tokens: bool
+) -> None:
+    access = Access((READ,), (CONTROL,)) if tokens else Access()
+    headers = {"Authorization": f"Bearer {READ}"} if tokens else ELSEWHERE
+    async with running(tmp_path, access) as bench:
+        document = (await bench.http.get("/openapi.json", headers=headers)).json()
+        changing = {
+            (method, path)
+            for path, operations in document["paths"].items()
+            for method in operations.keys() - {"get"}
+            if path not in ASKING
+        }
+        assert len(changing) > 20
+        for method, path in sorted(changing):
+            address = path.replace("{number}", "1").replace("{name}", "any")
+            answer = await bench.http.request(method, address, json={}, headers=headers)
+            assert answer.status_code == 403, (method, path, answer.text)
+            assert "control token" in answer.text or "this computer alone" in answer.text
+        for path in ("/buses", "/devices", "/recordings", "/cyclic", "/dbc/list", "/transmit_lists"):
+            assert (await bench.http.get(path, headers=headers)).status_code == 200
+            if tokens:
+                assert (await bench.http.get(path)).status_code == 401
+                assert (await bench.http.get(path, headers=CONTROLLED)).status_code == 200
+
+
+TRICKS = [
+    "../secret.log",
+    "..%2Fsecret.log",
+    "%2e%2e%2fsecret.log",
+    "a/../../secret.log",
+    "..%5Csecret.log",
+    "%2Fetc%2Fpasswd",
+    "/etc/passwd",
+    ".loaded.json",
+    "secret.log%00.dbc",
+    "link.log",
+    "link.dbc",
+    "link",
+]
+
+
+def everything(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+async def test_no_name_leads_out_of_its_folder(bench: Running, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.log"
+    secret.write_text("(1.0) can0 123#01\n")
+    folders = [bench.bench.recordings_folder, bench.bench.dbc_folder, tmp_path / "transmit_lists"]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        for link in ("link.log", "link.dbc", "link.json"):
+            (folder / link).symlink_to(secret)
+    before = everything(tmp_path)
+    await bench.connect("tricks")
+    for name in TRICKS:
+        for method, path in (
+            ("GET", f"/recordings/{name}/download"),
+            ("POST", f"/recordings/{name}/replay"),
+            ("DELETE", f"/recordings/{name}"),
+            ("DELETE", f"/dbc/delete/{name}"),
+            ("GET", f"/transmit_lists/{name}"),
+            ("PUT", f"/transmit_lists/{name}"),
+            ("DELETE", f"/transmit_lists/{name}"),
+        ):
+            if path.startswith("/transmit_lists/link."):  # a list of this name
+                continue
+            body: object = {"frames": []} if method == "PUT" else {}
+            answer = await bench.http.request(method, path, json=body)
+            if (method, path) == ("PUT", "/transmit_lists/link"):
+                # It takes the place of the link, not of what that leads to.
+                assert answer.status_code == 200
+                await bench.http.delete(path)
+                before.remove(tmp_path / "transmit_lists" / "link.json")
+                continue
+            assert answer.status_code in {400, 404, 405, 422}, (method, path, answer.text)
+        plain = name.replace("%2F", "/").replace("%2e", ".").replace("%2f", "/").replace("%5C", "\\")
+        for path in ("/dbc/load", "/dbc/unload"):
+            answer = await bench.http.post(path, json={"file_path": plain})
+            assert answer.status_code in {404, 422}, (path, plain, answer.text)
+        if "/" in plain:
+            await bench.post("/recordings/start", {"name": plain}, status=422)
+    assert secret.read_text() == "(1.0) can0 123#01\n"
+    assert everything(tmp_path) == before
+
+
+async def test_lists_written_at_once_are_whole(bench: Running) -> None:
+    contents = [{"frames": [{"frame": {"can_id": number}}]} for number in range(20)]
+    answers = await asyncio.gather(
+        *(bench.http.put("/transmit_lists/shared", json=content) for content in contents)
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len((await bench.get("/transmit_lists/shared"))["frames"]) == 1
+    assert await bench.get("/transmit_lists") == ["shared"]
+
+
 async def test_stats(bench: Running) -> None:
     empty = await bench.get("/stats")
     assert empty == {"connected": False, "message_count": 0, "uptime_seconds": 0.0, "message_rate": 0.0}
@@ -294,6 +399,77 @@ async def test_recordings(bench: Running) -> None:
     assert (await bench.http.get(f"/recordings/{listed['name']}/download")).status_code == 404
     assert (await bench.http.get("/recordings/..%2Fles02.db/download")).status_code in {404, 422}
     assert (await bench.post("/recordings/replay/stop", {}))["success"] is False
+
+
+@pytest.mark.parametrize("speed", [0, 0.009, -1, 101, "fast", None])
+async def test_a_speed_that_is_none_is_refused_at_once(bench: Running, speed: object) -> None:
+    await bench.connect("speed")
+    await bench.post("/recordings/start", {"name": "speed"})
+    await bench.post("/recordings/stop")
+    async with bench.client() as client:
+        await bench.joined()
+        await bench.post("/recordings/speed.log/replay", {"speed": speed}, status=422)
+        await bench.post("/recordings/speed.log/replay", {"speed": 0.01})
+        assert (await receive(client))["state"] == "replay_started"
+
+
+async def test_of_a_recording_the_newest_files_are_kept_and_that_is_told(bench: Running) -> None:
+    with Member("rotated") as member:
+        await bench.connect("rotated", fd=True)
+        wanted = {"name": "long", "max_bytes": 65_536, "max_files": 2}
+        await bench.post("/recordings/start", {**wanted, "max_files": -1}, status=422)
+        async with bench.client() as client:
+            await bench.joined()
+            await bench.post("/recordings/start", wanted)
+            removed = 0
+            while not removed:
+                for _ in range(200):
+                    member.say(0x100, bytes(64), is_fd=True)
+                left = 200
+                while left:
+                    message = await receive(client)
+                    left -= "id" in message
+                    removed = message.get("recording", {}).get("removed", removed)
+            assert (await bench.get("/recordings"))["buses"]["default"]["removed"] >= removed
+            status = await bench.post("/recordings/stop")
+        assert len(status["files"]) == 2
+        names = {entry["name"] for entry in (await bench.get("/recordings"))["recordings"]}
+        assert names == set(status["files"])
+        assert "long.log" not in names
+
+
+async def test_an_upload_that_is_cut_leaves_nothing(bench: Running) -> None:
+    begun = b'--b\r\nContent-Disposition: form-data; name="file"; filename="cut.dbc"\r\n\r\nVERSION ""\n'
+    for rest in (b"", b"x" * 100_000):
+        _, writer = await asyncio.open_connection("127.0.0.1", bench.api.port)
+        head = "POST /dbc/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n"
+        kind = "Content-Type: multipart/form-data; boundary=b\r\n"
+        writer.write(f"{head}{kind}\r\n".encode() + begun + rest)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    assert (await bench.get("/dbc/list"))["files"] == []
+    assert (await bench.load_dbc())["message_count"] == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"(" * 10_000_001, 413),
+        (bytes(range(256)) * 1000, 422),
+        (b"\x7fELF" + bytes(5000), 422),
+        (b"(" * 9_900_000, 422),
+    ],
+    ids=["too large", "binary", "a program", "hostile"],
+)
+async def test_hostile_files_get_clear_answers(bench: Running, content: bytes, status: int) -> None:
+    bench.bench.library._reading_s = 3.0
+    answer = await bench.http.post("/dbc/upload", files={"file": ("hostile.dbc", content)})
+    assert answer.status_code == status, answer.text
+    detail = answer.json()["detail"]
+    assert detail.startswith("hostile.dbc")
+    assert len(detail) < 500
+    assert (await bench.get("/dbc/list"))["files"] == []
 
 
 async def test_the_sensors_bus_can_be_recorded_but_nothing_is_replayed_onto_it(bench: Running) -> None:

@@ -103,3 +103,12 @@ async def test_a_list_is_started_as_a_whole_or_not_at_all(bench: Running) -> Non
     assert (await bench.http.put("/transmit_lists/whole", json={"frames": entries})).status_code == 200
     await bench.post("/transmit_lists/whole/start", {"pinned": True}, status=422)
     assert await bench.get("/cyclic") == []
+
+
+async def test_so_many_tasks_and_no_more(bench: Running) -> None:
+    await bench.connect("many")
+    for can_id in range(64):
+        await bench.post("/cyclic", {"can_id": can_id, "period_ms": 3_600_000, "pinned": True})
+    refused = await bench.post("/cyclic", {"can_id": 64, "period_ms": 3_600_000, "pinned": True}, status=409)
+    assert "64 cyclic tasks" in refused["detail"]
+    assert len(await bench.get("/cyclic")) == 64

@@ -57,13 +57,16 @@ async def test_remote_extended_and_fd_frames(bench: Running) -> None:
         await bench.connect("kinds", fd=True)
         async with bench.client() as client:
             await bench.joined()
-            member.say(0x123, is_remote_frame=True)
+            member.say(0x123, is_remote_frame=True, dlc=4)
             member.say(0x18FEF100, b"\x01", is_extended_id=True)
             member.say(0x10, bytes(64), is_fd=True)
-            remote, extended, fd = await frames(client, 3)
-    assert (remote["is_remote"], remote["data"]) == (True, [])
+            member.say(0x10, is_fd=True, bitrate_switch=True, error_state_indicator=True)
+            remote, extended, fd, switched = await frames(client, 4)
+    assert (remote["is_remote"], remote["data"], remote["dlc"]) == (True, [], 4)
     assert (extended["id"], extended["is_extended"]) == (0x18FEF100, True)
     assert (fd["is_fd"], fd["dlc"]) == (True, 64)
+    assert not {"bitrate_switch", "error_state_indicator"} & fd.keys()
+    assert (switched["is_fd"], switched["bitrate_switch"], switched["error_state_indicator"]) == (True,) * 3
 
 
 async def test_with_a_dbc_frames_are_decoded_and_on_request_not(bench: Running) -> None:

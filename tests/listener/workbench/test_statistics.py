@@ -12,6 +12,7 @@ from listener.workbench.identifiers import Identifier, identifier
 from listener.workbench.statistics import BusStatistics, Missing, Returned
 
 TS = 1_700_000_000.0
+SWITCHED = Flag.FD | Flag.BITRATE_SWITCH
 
 
 class Bench:
@@ -81,8 +82,8 @@ def test_the_load_is_the_time_that_the_bits_take() -> None:
 
 def test_the_data_of_an_fd_frame_goes_at_its_own_rate() -> None:
     bench = Bench(BusStatistics(500_000, 2_000_000))
-    bench.run(2.0, (0x100, 0.01), data=bytes(range(64)), flags=Flag.FD)
-    slow, fast = bits_of(head_of(0x100, Flag.FD, 64), bytes(range(64)))
+    bench.run(2.0, (0x100, 0.01), data=bytes(range(64)), flags=SWITCHED)
+    slow, fast = bits_of(head_of(0x100, SWITCHED, 64), bytes(range(64)))
 
     load = bench.statistics.summary(bench.now)["load_percent"]
     assert load == pytest.approx(100 * 100 * (slow / 500_000 + fast / 2_000_000), rel=0.02)
@@ -90,7 +91,7 @@ def test_the_data_of_an_fd_frame_goes_at_its_own_rate() -> None:
 
 def test_without_a_bit_rate_there_is_no_load() -> None:
     bench = Bench(BusStatistics(None))
-    bench.run(1.0, (0x100, 0.1), flags=Flag.FD)
+    bench.run(1.0, (0x100, 0.1), flags=SWITCHED)
 
     told = bench.statistics.snapshot(bench.now)
     assert (told["load_percent"], told["load_peak_percent"]) == (None, None)
@@ -256,7 +257,11 @@ def test_a_reset_begins_anew() -> None:
 @given(
     st.lists(
         st.builds(
-            RawFrame, st.integers(0, 2**29 - 1), st.integers(0, 15), st.binary(max_size=64), st.floats(0, 2e9)
+            RawFrame,
+            st.integers(0, 2**29 - 1),
+            st.integers(0, 0xFFF),
+            st.binary(max_size=64),
+            st.floats(0, 2e9),
         )
     )
 )
@@ -278,3 +283,23 @@ def test_identifiers_are_those_of_the_workbench() -> None:
     statistics.update(RawFrame(0x100, Flag.EXTENDED, b"", TS))
 
     assert asked == [identifier(0x100, True)]
+
+
+# Frames of our own
+
+
+def test_what_was_sent_from_here_is_counted_and_not_missed() -> None:
+    bench = Bench(cycles(x100=0.1))
+    for number in range(10):
+        bench.statistics.update_own(RawFrame(0x100, 0, b"", TS + number / 10))
+    bench.run(3.0)
+    bench.now += 3600  # suspended
+    bench.run(3.0)
+    (told,) = bench.statistics.snapshot(bench.now)["ids"]
+
+    assert bench.alarms == []
+    assert told["count"] == 10
+    assert told["rate"] < 1  # it has stopped
+    bench.run(1.0, (0x100, 0.1))
+    bench.run(1.0)
+    assert [type(alarm) for alarm in bench.alarms] == [Missing]
