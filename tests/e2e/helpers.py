@@ -97,9 +97,15 @@ class Daemon:
 @contextmanager
 def daemon(*arguments: str, cwd: Path, **environment: str) -> Iterator[Daemon]:
     """`cwd` keeps a config.toml of the checkout out of it."""
-    command = [sys.executable, "-m", "listener.main", *arguments]
+    with started("-m", "listener.main", *arguments, cwd=cwd, **environment) as running:
+        yield running
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path, **environment: str) -> Iterator[Daemon]:
+    """As Python is told to."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, *arguments],
         cwd=cwd,
         env=clean_environment(PYTHONPATH=str(ROOT), **environment),
         stdin=subprocess.DEVNULL,

@@ -268,3 +268,13 @@ def test_a_start_that_fails_is_never_ready(supervisor: Supervisor, tmp_path: Pat
     with pytest.raises(BlockingIOError):
         supervisor.hear("READY=1")
     assert supervisor.messages == []
+
+
+async def test_with_rides_switched_off_their_commands_say_so(without_rides: Daemon) -> None:
+    async with connect(without_rides.url + "/?types=error") as client:
+        assert (await receive(client))["type"] == "hello"
+        for command in ("list_rides", "delete_ride"):
+            await client.send(json.dumps({"type": f"command:{command}", "ride": 1, "id": command}))
+            told = (await receive(client))["payload"]
+            assert (told["code"], told["details"]["id"]) == ("refused", command)
+            assert told["details"]["reason"] == "rides are switched off ([rides] enabled)"

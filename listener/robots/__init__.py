@@ -1,0 +1,1 @@
+"""Robots: commands out, telemetry in, nobody left moving."""
