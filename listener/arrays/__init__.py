@@ -1,0 +1,1 @@
+"""Arrays: numeric signals in and out."""

@@ -1,0 +1,37 @@
+"""The parts of this wing, wired."""
+
+from typing import Any
+
+from listener.arrays.library import Library
+from listener.arrays.session import StreamSession
+from listener.arrays.sources import Sources
+from listener.arrays.stream import Stream
+
+
+class Arrays:
+    def __init__(self, library: Library, sources: Sources) -> None:
+        self.library = library
+        self.stream = Stream(sources)
+        self.session = StreamSession(self.stream)
+
+    async def run(self) -> None:
+        await self.stream.run()
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "connections": self.stream.connections,
+            "streaming": self.stream.is_streaming,
+            "arrays": len(self.library),
+            "octets": self.library.octets,
+            "packets": self.stream.packets,
+            "skipped": self.stream.skipped,
+        }
+
+    def told(self) -> dict[str, Any]:
+        """In the words of the field's clients."""
+        return {
+            "status": "healthy",
+            "streaming": self.stream.is_streaming,
+            "connections": self.stream.connections,
+            "arrays_stored": len(self.library),
+        }
