@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, WebSocke
 
 from tests.page import library
 from tests.page.bench import Bench, benches
+from tests.page.can_bench import CanBench, can_benches
+from tests.page.robot_bench import RobotBench, robot_benches
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "listener/page/index.html"
@@ -23,6 +25,8 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 PATIENCE_MS = 15_000
 # What a browser says by itself of a connection that is cut.
 CUT = "WebSocket connection to "
+# And of an answer that is no success, or of none.
+REFUSED = "Failed to load resource"
 
 
 @dataclass
@@ -36,6 +40,9 @@ class Visit:
     sockets: list[WebSocket] = field(default_factory=list)
     listen: bool = False
     heard: list[dict[str, Any]] = field(default_factory=list)
+    # The REST API, which may be asked as well; and whether it may refuse.
+    api: str = ""
+    refuses: bool = False
 
     def __post_init__(self) -> None:
         self.page.on("console", self._said)
@@ -79,6 +86,8 @@ class Visit:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type not in {"error", "warning"} or (self.disconnects and CUT in message.text):
             return
+        if self.refuses and REFUSED in message.text:
+            return
         self.trouble.append(f"console: {message.text}")
 
     def _connected(self, socket: WebSocket) -> None:
@@ -89,7 +98,8 @@ class Visit:
 
     def _asked_for(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"data", "blob"} and parts.netloc != urlsplit(self.url).netloc:
+        ours = {urlsplit(address).netloc for address in (self.url, self.api)}
+        if parts.scheme not in {"data", "blob"} and parts.netloc not in ours:
             self.trouble.append(f"asked for {url}")
 
 
@@ -133,6 +143,8 @@ def visit(browser: Browser) -> Iterator[Open]:
         *,
         disconnects: bool = False,
         listen: bool = False,
+        api: str = "",
+        refuses: bool = False,
         size: tuple[int, int] = (1280, 800),
         language: str = "en-US",
         theme: Literal["dark", "light"] = "dark",
@@ -141,7 +153,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         settings = {"timezone_id": library.ZONE, "color_scheme": theme, "locale": language} | more
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
         context.set_default_timeout(PATIENCE_MS)
-        made = Visit(context.new_page(), url, disconnects, listen=listen)
+        made = Visit(context.new_page(), url, disconnects, listen=listen, api=api, refuses=refuses)
         visits.append(made)
         made.page.goto(f"{url}/#/{view}")
         return made
@@ -164,3 +176,29 @@ def bench(tmp_path_factory: pytest.TempPathFactory, rides: Path) -> Iterator[Ben
     shutil.copy(rides, folder)
     with benches(folder) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def running_can_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanBench]:
+    with can_benches(tmp_path_factory.mktemp("can")) as running:
+        yield running
+
+
+@pytest.fixture
+def can_bench(running_can_bench: CanBench) -> Iterator[CanBench]:
+    """Nothing is connected but the sensor; a CANable lies there."""
+    yield running_can_bench
+    running_can_bench.clear()
+
+
+@pytest.fixture(scope="module")
+def running_robot_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RobotBench]:
+    with robot_benches(tmp_path_factory.mktemp("robots")) as running:
+        yield running
+
+
+@pytest.fixture
+def robot_bench(running_robot_bench: RobotBench) -> Iterator[RobotBench]:
+    """Without a robot."""
+    yield running_robot_bench
+    running_robot_bench.clear()

@@ -4,15 +4,22 @@ The simulated lift of the demo rides; the rides of before are the simulator's, t
 """
 
 import shutil
+import sqlite3
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from mock.robot_body import Body
 from tests.e2e.helpers import ROOT, daemon
 from tests.page import library
+from tests.page.can_bench import can_benches
+from tests.page.conftest import Visit
+from tests.page.dashboard import Dashboard
 from tests.page.library import SPECIMEN, Drive
+from tests.page.robot_bench import RobotBench, robot_benches
 
 PICTURES = ROOT / "docs/pictures"
 MOST_BYTES = 150_000
@@ -34,6 +41,8 @@ VIEWS = {
     "compare": ("compare/3", "article.compare .deviations"),
     "overlay": ("overlay/1,3,5,6", "article.overlay .swatch >> nth=3"),
 }
+# As the docs have it.
+PORT = Path("/tmp/ttyCAN")
 FAR_ENOUGH_MM = "3,400"
 
 
@@ -57,6 +66,8 @@ def take(to: Path) -> None:
                 _shoot(page, to / f"page-{picture}.png")
                 if picture == "rides":
                     _live(wide, phone, to)
+        _can(browser, folder, to)
+        _robots(browser, folder, to)
         browser.close()
 
 
@@ -66,6 +77,58 @@ def _live(wide: Page, phone: Page, to: Path) -> None:
         phone.wait_for_timeout(20)
     _shoot(wide, to / "page-live.png")
     _shoot(phone, to / "page-phone.png")
+
+
+def _can(browser: Browser, folder: Path, to: Path) -> None:
+    """Other devices, as `lescanable` plays them."""
+    with can_benches(folder) as bench:
+        bench.unplug()
+        bench.port = PORT
+        bench.plug_in()
+        bench.connect()
+        bench.connect_virtual("battery")
+        bench.load()
+        page = _page(browser, bench.url, 1280, 800, "dark")
+        page.goto(f"{bench.url}/#/can")
+        page.get_by_role("button", name="All signals").click()
+        expect(page.locator("[data-signal=EngineRpm]")).to_be_visible()
+        expect(page.locator("tbody")).to_contain_text("100.0 ms")
+        page.wait_for_timeout(1500)
+        _shoot(page, to / "page-can.png")
+
+
+def _robots(browser: Browser, folder: Path, to: Path) -> None:
+    """Three of the mock's, one of which drives; they have been there for five minutes."""
+    with robot_benches(folder) as bench:
+        drives = bench.add("robot_01", name="Screwdriver", interval_s=1.0)
+        bench.add("robot_02", battery=16.0, name="Climber", interval_s=1.0)
+        bench.add("robot_03", confirm=False, interval_s=1.0)
+        for device_id, battery in (("robot_01", 88.0), ("robot_02", 31.0), ("robot_03", 95.0)):
+            _telemetry_of_before(bench, device_id, battery)
+        page = _page(browser, bench.url, 1280, 800, "dark")
+        page.goto(f"{bench.url}/#/robots")
+        seen = Dashboard(Visit(page, bench.url, disconnects=False), "Tablet")
+        expect(seen.card("robot_02").locator("[data-wrong]")).to_be_visible()
+        with seen.drag("robot_move", 0.4, 0.7):
+            page.wait_for_timeout(1500)
+            _shoot(page, to / "page-robots.png")
+        assert drives.driven
+
+
+def _telemetry_of_before(bench: RobotBench, device_id: str, battery: float) -> None:
+    body, now = Body(device_id), time.time()
+    body.battery = battery
+    rows = []
+    for second in range(-300, -3, 3):
+        body.move = (0.0, 1.0) if -200 < second < -80 else (0.0, 0.0)
+        told = body.telemetry(float(second))
+        if device_id == "robot_02":
+            told["battery"] = battery + (16.0 - battery) * (second + 300) / 300
+        rows.append((device_id, now + second, *told.values()))
+    database = sqlite3.connect(bench.bench.database)
+    with database:
+        database.executemany("INSERT INTO robot_telemetry VALUES (?, ?, ?, ?, ?, ?)", rows)
+    database.close()
 
 
 def _page(browser: Browser, url: str, width: int, height: int, theme: str) -> Page:

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { Banner } from "./banner";
 import { bench, refused } from "./bench";
+import { Can } from "./can/can";
 import { Compare } from "./compare";
 import { language, t } from "./i18n";
 import type { Key, Language } from "./i18n";
@@ -11,6 +12,7 @@ import { Live } from "./live";
 import { Overlay } from "./overlay";
 import { RideView } from "./ride";
 import { Rides } from "./rides";
+import { Robots } from "./robots/robots";
 import type { Theme } from "./settings";
 import { chooseLanguage, chooseTheme, theme } from "./settings";
 import { Toasts } from "./toast";
@@ -28,6 +30,8 @@ interface Tab {
 const TABS: Tab[] = [
   { path: "live", title: "live", view: () => <Live /> },
   { path: "rides", title: "rides", part: "rides", view: ([which]) => (which ? <RideView key={which} which={which} /> : <Rides />) },
+  { path: "can", title: "can", part: "workbench", view: ([section]) => <Can section={section} /> },
+  { path: "robots", title: "robots", part: "robots", view: () => <Robots /> },
 ];
 
 /** Reached from a tab's view, and belonging to it. */

@@ -47,6 +47,9 @@ export const wrong = computed<Condition[]>(() => {
 });
 /** Where the REST API answers, "" without one. */
 export const api = computed(() => bench.value.api);
+/** Which run of the listener it is; null before it has said so. */
+export const epoch = computed(() => bench.value.epoch);
+export const mayChange = computed(() => bench.value.mayChange);
 export const connected = computed(() => link.value.state === "open");
 export const refused = computed(() => link.value.state === "refused");
 /** How many rides have ended, and how often rides may have ended unseen: lists are read anew. */
@@ -62,9 +65,7 @@ export function start(): void {
   main = new Connection({ address: mainAddress, heard, changed: linkChanged });
   setInterval(tick, TICK_MS);
   document.addEventListener("visibilitychange", () => {
-    tick();
-    // A tablet that was asleep has lost its connection, and its timers are late.
-    if (!document.hidden) retryNow();
+    tick(); // a hidden page's timers are late
   });
   changes.subscribe(followChannels);
   bothChannels.subscribe(followChannels);
@@ -96,7 +97,7 @@ export function connectAgain(): void {
   channels?.again();
 }
 
-function address(wanted: string): string {
+export function address(wanted: string): string {
   const parameters = token.value ? `${wanted}&token=${encodeURIComponent(token.value)}` : wanted;
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/?${parameters}`;
 }

@@ -89,7 +89,7 @@ function tellBench(model: Model, now: number, tell: Tell): void {
 }
 
 function troubleKey(code: string): Key {
-  if (code === "channels_disagree") return "channels_disagree";
+  if (code === "channels_disagree" || code === "signals_unknown") return code;
   return code === "overspeed" ? "overspeed" : "position_jump";
 }
 

@@ -1,8 +1,9 @@
 /** Curves of rides on a common time axis. Pure. */
 
-import type { Course, Curve, Ride, Samples } from "./protocol";
+import type { Course, Curve, Ride, Samples, Tracks } from "./protocol";
 import { CHANNELS } from "./protocol";
 import type { Columns } from "./plot";
+import { trackColumns } from "./tracks";
 
 const DIGITS = 1e6;
 
@@ -57,12 +58,15 @@ export function apart(reference: number[], ride: number[], tolerance: number, in
 }
 
 /** A table for spreadsheets, as `lesrides export --csv` writes it. */
-export function curveCsv(curve: Curve): string {
+export function curveCsv(curve: Curve, tracks: Tracks = {}): string {
+  const signals = trackColumns(tracks);
   const rows = curve.offsets_us.map((us, row) => [
     (us / DIGITS).toFixed(4),
     ...[curve.position_mm, curve.velocity_mm_s, curve.acceleration_mm_s2].map((values) => (values[row]! + 0).toFixed(2)),
+    // Of the moment that the row tells.
+    ...signals.cells(Number((us / DIGITS).toFixed(4)) * DIGITS + 0.5),
   ]);
-  return table(["time_s", "position_mm", "velocity_mm_s", "acceleration_mm_s2"], rows);
+  return table(["time_s", "position_mm", "velocity_mm_s", "acceleration_mm_s2", ...signals.header], rows);
 }
 
 /** Every frame of both channels, in the order of time. */

@@ -1,8 +1,13 @@
 /** Deutsch. */
 
+import { can } from "./can/de";
 import type { Key } from "./i18n";
+import { robots } from "./robots/de";
 
 export const de: Record<Key, string> = {
+  ...can,
+  ...robots,
+
   views: "Ansichten",
   live: "Live",
   rides: "Fahrten",
@@ -132,6 +137,13 @@ export const de: Record<Key, string> = {
   phase: "Phase",
   mean_speed: "Mittlere Geschwindigkeit",
   no_phases: "Phasen sind nur von vollständigen Fahrten bekannt.",
+
+  signals: "Signale",
+  signals_caption: "Signale: Mittel (kleinster … größter Wert)",
+  signal_silent: "nichts gekommen",
+  mean_ride: "Mittel der Fahrt",
+  mean_reference: "Mittel der Referenz",
+  signals_unknown: "Signale, die keine geladene DBC-Datei kennt, werden nicht aufgezeichnet: {signals}. {reason}",
 
   against_reference: "gegen Referenz",
   choose_reference: "Keine Referenz passt von selbst; oben eine auswählen.",

@@ -1,6 +1,12 @@
 /** English. A word in braces is filled in. The keys of both languages are compared by the compiler and a test. */
 
+import { can } from "./can/en";
+import { robots } from "./robots/en";
+
 export const en = {
+  ...can,
+  ...robots,
+
   // Views
   views: "Views",
   live: "Live",
@@ -135,6 +141,13 @@ export const en = {
   phase: "Phase",
   mean_speed: "Mean speed",
   no_phases: "Phases are known of completed rides only.",
+
+  signals: "Signals",
+  signals_caption: "Signals: mean (lowest … highest)",
+  signal_silent: "nothing came",
+  mean_ride: "mean of the ride",
+  mean_reference: "mean of the reference",
+  signals_unknown: "Signals that no loaded DBC file knows are not kept: {signals}. {reason}",
 
   // Compare
   against_reference: "against reference",

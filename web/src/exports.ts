@@ -5,8 +5,8 @@ import { curveCsv, samplesCsv } from "./course";
 import { fileName, stamp } from "./format";
 import type { KeptRide, Ride } from "./protocol";
 
-export function saveCsv({ ride, curve }: KeptRide): void {
-  save(new Blob([curveCsv(curve)], { type: "text/csv" }), `${nameOf(ride)}.csv`);
+export function saveCsv({ ride, curve, signals }: KeptRide): void {
+  save(new Blob([curveCsv(curve, signals)], { type: "text/csv" }), `${nameOf(ride)}.csv`);
 }
 
 export async function saveRawCsv(ride: Ride): Promise<void> {

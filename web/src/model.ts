@@ -44,9 +44,13 @@ export interface Model {
   epoch: string | null;
   seq: number | null;
   version: string;
+  /** The sensor's; other instruments have tabs of their own. */
+  source: string;
   mayChange: boolean;
   parts: ReadonlySet<string>;
   api: string;
+  /** Of other devices, kept with the rides. */
+  signals: string[];
   resolutionMm: number;
   storing: string;
   bus: string;
@@ -66,9 +70,11 @@ export interface Model {
 
 export const NOTICE_MS = 12_000;
 const NOTICES_MAX = 4;
+/** Told by the workbench, and about what is kept with the rides. */
+const SIGNALS_UNKNOWN = "signals_unknown";
 const CHANNEL_STATES: ReadonlySet<string> = new Set(["receiving", "no_data", "locked"]);
 /** These have an end of their own. */
-const LASTING: ReadonlySet<string> = new Set(["channels_disagree", "position_jump", "overspeed"]);
+const LASTING: ReadonlySet<string> = new Set(["channels_disagree", "position_jump", "overspeed", SIGNALS_UNKNOWN]);
 let noticeId = 0;
 
 export function emptyModel(): Model {
@@ -76,9 +82,11 @@ export function emptyModel(): Model {
     epoch: null,
     seq: null,
     version: "",
+    source: "",
     mayChange: true,
     parts: new Set(),
     api: "",
+    signals: [],
     resolutionMm: 1,
     storing: "ok",
     bus: "unknown",
@@ -160,9 +168,11 @@ function greet(model: Model, event: Envelope, at: number): void {
   model.epoch = hello.epoch;
   if (restarted || model.seq === null) model.seq = hello.seq;
   model.version = hello.version;
+  model.source = event.source ?? "";
   model.mayChange = hello.access !== "read";
   model.parts = new Set(hello.parts);
   model.api = hello.api ?? "";
+  model.signals = hello.signals ?? [];
   model.resolutionMm = hello.resolution_mm;
   model.storing = hello.storing;
   model.bus = hello.bus;
@@ -181,6 +191,7 @@ function greet(model: Model, event: Envelope, at: number): void {
 }
 
 function changeState(model: Model, event: Envelope, at: number): void {
+  if ((event.source ?? model.source) !== model.source && event.payload.code !== SIGNALS_UNKNOWN) return;
   const { channel, state, ...more } = event.payload as { channel: string; state: string };
   if (state === "bus_lost" || state === "bus_up") {
     model.bus = state;

@@ -9,6 +9,7 @@ import type { Columns, Look } from "./plot";
 import { cssColor, drawPlot } from "./plot";
 import type { KeptRide, Ride } from "./protocol";
 import { looksOf } from "./ride";
+import { partsOf } from "./signal_charts";
 
 export const WIDTH = 1600;
 export const HEIGHT = 1000;
@@ -21,12 +22,13 @@ interface Part {
   data: Columns;
 }
 
-export async function savePicture({ ride, curve }: KeptRide): Promise<void> {
+export async function savePicture({ ride, curve, signals = {} }: KeptRide): Promise<void> {
   const columns = ofRide(curve);
   const looks = looksOf(ride);
   const parts = [
     { look: looks.velocity, data: columns.velocity },
     { look: looks.position, data: columns.position },
+    ...partsOf(signals, ride.summary.phases, columns.velocity[0] as number[]),
   ];
   await savePictureOf(t("ride_named", { number: String(ride.number) }), ride, parts, "");
 }

@@ -18,6 +18,10 @@ export interface Line {
   width?: number;
   /** The edge of a band: drawn thin, and not in the legend. */
   edge?: boolean;
+  /** A value holds until the next one. */
+  step?: boolean;
+  /** Of values that have one. */
+  words?: Record<string, string>;
 }
 
 export interface Look {
@@ -82,8 +86,9 @@ export function plotOptions(look: Look, width: number, height: number, { fontPx 
         points: { show: false },
         ...(line.dash ? { dash: line.dash } : {}),
         ...(line.edge ? { class: "edge" } : {}),
+        ...(line.step ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
         value: (_: uPlot, value: number | null) =>
-          value === null || value === undefined ? "–" : `${figure(value, line.digits ?? 0)} ${line.unit}`,
+          value === null || value === undefined ? "–" : (line.words?.[String(value)] ?? `${figure(value, line.digits ?? 0)} ${line.unit}`),
       })),
     ],
     bands: look.band ? [{ series: look.band, fill: cssColor(look.lines[look.band[0] - 1]!.color, colors) + ALPHA }] : [],

@@ -3,6 +3,7 @@
 export interface Envelope {
   type: string;
   ts: number;
+  source?: string;
   payload: Record<string, unknown>;
   seq?: number;
 }
@@ -21,6 +22,7 @@ export interface Hello {
   storing: string;
   troubles?: { channel: string; code: string; details: Record<string, unknown> }[];
   access?: string;
+  signals?: string[];
   bus: string;
   channels: Record<string, { state: string; position_raw?: number; position_ts?: number }>;
   seq: number;
@@ -103,12 +105,24 @@ export interface Curve {
   acceleration_mm_s2: number[];
 }
 
+/** What another device said during a ride, at its own times. */
+export interface Track {
+  unit: string;
+  offsets_us: number[];
+  values: number[];
+  words: Record<string, string>;
+}
+
+/** By bus.message.signal. */
+export type Tracks = Record<string, Track>;
+
 export type Samples = Partial<Record<ChannelName, [number[], number[]]>>;
 
 export interface KeptRide {
   ride: Ride;
   curve: Curve;
   samples?: Samples;
+  signals?: Tracks;
   events?: Envelope[];
 }
 
@@ -124,6 +138,28 @@ export interface Course {
   speed_mm_s: number[];
 }
 
+interface Apart {
+  name: string;
+  ride_mean: number | null;
+  reference_mean: number | null;
+  max: number | null;
+  rms: number | null;
+  at_s: number | null;
+}
+
+export interface SignalDeviation extends Apart {
+  unit: string;
+  phases: Apart[];
+}
+
+/** From the beginning of movement on. */
+export interface BothTracks {
+  unit: string;
+  words: Record<string, string>;
+  ride: { times_s: number[]; values: number[] };
+  reference: { times_s: number[]; values: number[] };
+}
+
 export interface Comparison {
   ride: number;
   reference: number;
@@ -136,7 +172,8 @@ export interface Comparison {
   passed: boolean;
   reasons: string[];
   interval_s: number;
-  curves?: { ride: Course; reference: Course };
+  signals?: SignalDeviation[];
+  curves?: { ride: Course; reference: Course; signals?: Record<string, BothTracks> };
 }
 
 export function parse(text: string): Envelope | null {

@@ -38,23 +38,24 @@ export function startSettings(): void {
 
 export function chooseTheme(chosen: Theme): void {
   theme.value = chosen;
-  write("theme", chosen);
+  keep("theme", chosen);
 }
 
 export function chooseLanguage(chosen: Language): void {
   language.value = chosen;
-  write("language", chosen);
+  keep("language", chosen);
 }
 
 /** What the listener wants of who may read or change something; "" is none. */
-export const token = signal(readAny("token"));
+export const token = signal(recall("token"));
 
 export function chooseToken(given: string): void {
   token.value = given;
-  write("token", given);
+  keep("token", given);
 }
 
-function readAny(name: string): string {
+/** What this browser kept under that name, "" for nothing. */
+export function recall(name: string): string {
   try {
     return localStorage.getItem(`les02.${name}`) ?? "";
   } catch {
@@ -63,11 +64,11 @@ function readAny(name: string): string {
 }
 
 function read<T extends string>(name: string, known: readonly T[], otherwise: T): T {
-  const kept = readAny(name);
+  const kept = recall(name);
   return known.find((each) => each === kept) ?? otherwise;
 }
 
-function write(name: string, value: string): void {
+export function keep(name: string, value: string): void {
   try {
     localStorage.setItem(`les02.${name}`, value);
   } catch {

@@ -57,6 +57,16 @@ function gaps({ key, args }: Condition): string[] {
   return names.filter((name) => args[name] === undefined || /undefined|NaN|\[object/.test(String(args[name])));
 }
 
+test("what other instruments are like is no news of the sensor", () => {
+  const model = well();
+  apply(model, { ...status("disconnected", "robot_01"), source: "robots" }, 1);
+  apply(model, { ...status("bus_lost"), source: "workbench" }, 1);
+  expect(model.notices).toEqual([]);
+  expect(told(model, 1)).toEqual([]);
+  apply(model, { ...status("bus_lost"), source: HELLO.source! }, 1);
+  expect(told(model, 1)).toContain("bus_lost");
+});
+
 test("docs/protocol.md has an example of every type that the page knows", () => {
   const types = ["hello", "motion_sample", "position_sample", "ride_start", "ride_end", "relevel", "status", "error", "system", "gap", "result"];
   expect(types.filter((type) => !EXAMPLES.some((event) => event.type === type))).toEqual([]);

@@ -10,6 +10,8 @@ import { Refusal } from "../connection";
 import { token } from "../settings";
 
 const ANSWER_MS = 15_000;
+/** A file may be read for a minute. */
+const UPLOAD_MS = 75_000;
 
 export type Values = Record<string, string | number | boolean | undefined>;
 
@@ -46,7 +48,7 @@ async function call<T>(method: string, path: string, body?: string | FormData, t
   if (token.value) headers.Authorization = `Bearer ${token.value}`;
   if (type) headers["Content-Type"] = type;
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), ANSWER_MS);
+  const timer = setTimeout(() => abort.abort(), body instanceof FormData ? UPLOAD_MS : ANSWER_MS);
   try {
     const answer = await fetch(baseUrl() + path, { method, headers, body: body ?? null, signal: abort.signal });
     const found: unknown = answer.status === 204 ? null : await answer.json();
