@@ -29,6 +29,8 @@
               fastapi
               python-multipart
               uvicorn
+              # extra "arrays"
+              numpy
               # extra "dev"
               coverage
               hatchling
@@ -41,6 +43,7 @@
               pytest-asyncio
               pytest-cov
               pytest-timeout
+              pyyaml
               ruff
               schemathesis
               wsproto
@@ -54,9 +57,14 @@
             packages = [
               python
               pkgs.can-utils
+              pkgs.chromium # tests/page
+              pkgs.git
               pkgs.iproute2
+              pkgs.kmod # modprobe vcan
               pkgs.nodejs
+              pkgs.sqlite
               pkgs.tmux
+              pkgs.util-linux # script, setsid and setpriv for start_dev.sh
             ];
 
             # Functions rather than aliases: they take further arguments in scripts, too.

@@ -27,7 +27,10 @@ Usage: ./start_dev.sh [--windows | --tmux | --plain] [--seconds N]
                (without any of these: the first that is possible here)
   --seconds N  end by itself after N seconds
 
-The port is 8765, or what LES02_WEBSOCKET__PORT says.
+The port is 8765, or what LES02_WEBSOCKET__PORT says. Other keys of config.toml are set in the same way. The CAN
+workbench and the REST API (http://localhost:8000/docs) need the extra "api"; .venv has it, as part of "dev":
+
+  LES02_API__ENABLED=true LES02_WORKBENCH__ENABLED=true ./start_dev.sh
 TEXT
 }
 

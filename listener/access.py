@@ -5,8 +5,9 @@ Pure.
 1. Without control tokens in the configuration commands that change something are taken from this computer
    alone, and whoever reaches the port may read.
 2. With control tokens such a command needs one, also from this computer: behind a proxy all come from here.
-3. With read tokens nothing is told without a token. One that may command may read.
-4. A token that is not known is refused, even where none is needed: its owner shall know that it is wrong.
+3. A robot's token is good for being a robot, and for nothing else. With such tokens robots need one.
+4. With read tokens nothing is told without a token. One that may command may read.
+5. A token that is not known is refused, even where none is needed: its owner shall know that it is wrong.
 """
 
 from collections.abc import Sequence
@@ -21,23 +22,35 @@ class Scope(IntEnum):
     NONE = 0
     READ = 1
     CONTROL = 2
+    ROBOT = 3
 
 
 class Access:
-    def __init__(self, read: Sequence[str] = (), control: Sequence[str] = ()) -> None:
+    def __init__(
+        self, read: Sequence[str] = (), control: Sequence[str] = (), robot: Sequence[str] = ()
+    ) -> None:
         self._read = read
         self._control = control
+        self._robot = robot
 
     def scope(self, token: str | None, *, from_here: bool) -> Scope:
         if token is not None:
             if _is_one_of(token, self._control):
                 return Scope.CONTROL
+            if _is_one_of(token, self._robot):
+                return Scope.ROBOT
             if not _is_one_of(token, self._read):
                 return Scope.NONE
         elif self._read:
             return Scope.NONE
         # A read token, or none where none is needed.
         return Scope.CONTROL if from_here and not self._control else Scope.READ
+
+    def robots_refusal(self, scope: Scope) -> str | None:
+        """Why who has this scope may not be a robot; None when he may."""
+        if self._robot and scope not in {Scope.ROBOT, Scope.CONTROL}:
+            return "a robot needs a token, one of [access] robot_tokens"
+        return None
 
     def refusal(self, scope: Scope) -> str | None:
         """Why who has this scope may not command; None when he may."""

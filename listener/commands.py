@@ -6,9 +6,9 @@ and `id`, or all of them in `payload`. `control` says that it changes something,
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -16,6 +16,9 @@ PREFIX: Final = "command:"
 
 Result = dict[str, Any]
 Handler = Callable[[Any], Result | Awaitable[Result]]
+T = TypeVar("T", bound=msgspec.Struct)
+# A client's own name for what it sends; comes back with the answer as it was.
+Id = Annotated[str, msgspec.Meta(max_length=64)] | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class CommandError(Exception):
@@ -32,6 +35,10 @@ class Command:
     parameters: type[msgspec.Struct]
     handler: Handler
     control: bool
+
+
+class _Anything(msgspec.Struct):
+    """Of a command that is refused whatever it takes."""
 
 
 class Commands:
@@ -53,6 +60,15 @@ class Commands:
 
         return take_back
 
+    def refuse(self, names: Iterable[str], reason: str) -> None:
+        """Those of a part that is switched off: who asks learns why."""
+
+        def refused(_: object) -> Result:
+            raise CommandError("refused", reason)
+
+        for name in names:
+            self.register(name, _Anything, refused, control=False)
+
     def find(self, kind: str) -> Command | None:
         return self._commands.get(kind.removeprefix(PREFIX)) if kind.startswith(PREFIX) else None
 
@@ -64,15 +80,19 @@ async def call(command: Command, message: str | bytes, *, refused: str | None = 
     """
     if command.control and refused is not None:
         raise CommandError("not_allowed", refused)
+    result = command.handler(parameters(message, command.parameters))
+    return await result if inspect.isawaitable(result) else result
+
+
+def parameters(message: str | bytes, kind: type[T]) -> T:
+    """What stands beside `type` and `id`, or in `payload`; CommandError names what is wrong with it."""
     try:
         given: dict[str, Any] = msgspec.json.decode(message)
         given.pop("type")
         given.pop("id", None)
         if given.keys() == {"payload"}:
             given = given["payload"]
-        parameters = msgspec.convert(given, command.parameters)
+        return msgspec.convert(given, kind)
     # As where it was known to be an object: much was skipped there that is looked at only now.
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise CommandError("bad_message", str(exc)) from None
-    result = command.handler(parameters)
-    return await result if inspect.isawaitable(result) else result

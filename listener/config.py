@@ -6,9 +6,8 @@
 """
 
 import argparse
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ import tomli
 from msgspec import Meta
 
 from listener import __version__
+from listener.wording import did_you_mean, one_line, toml
 
 SYSTEM_FILE = Path("/etc/les02-listener/config.toml")
 
@@ -30,6 +30,7 @@ Speed = Annotated[float, Meta(gt=0, le=100_000, description="above 0 and up to 1
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="in 1…1000000")]
 Buffer = Annotated[int, Meta(ge=4096, le=2**31 - 1, description="in 4096…2147483647 bytes")]
 Milliseconds = Annotated[float, Meta(ge=0, le=1000, description="in 0…1000 ms")]
+ReadingSeconds = Annotated[float, Meta(ge=1, le=60, description="in 1…60 s")]
 PretriggerSeconds = Annotated[float, Meta(ge=0, le=60, description="in 0…60 s")]
 FileSize = Annotated[int, Meta(ge=0, le=2**63 - 1, description="0 or a number of bytes")]
 Bitrate = Annotated[Annotated[int, Meta(ge=1, le=10**7)] | None, Meta(description="in 1…10000000 bit/s")]
@@ -51,6 +52,12 @@ Url = Annotated[
 Tokens = Annotated[
     tuple[Annotated[str, Meta(pattern=r"^[!-~]{8,200}\Z")], ...],
     Meta(description="a list of tokens of 8 to 200 letters, digits and signs, without spaces"),
+]
+# A bus has the name that the workbench knows; without one it is the default one.
+_SIGNAL = r"^([A-Za-z0-9][A-Za-z0-9_-]{0,31}\.)?[^.\x00-\x1f\x7f]{1,128}\.[^.\x00-\x1f\x7f]{1,128}\Z"
+Signals = Annotated[
+    tuple[Annotated[str, Meta(pattern=_SIGNAL)], ...],
+    Meta(max_length=16, description='a list of up to 16 signals such as "inverter.PressureSensor.Pressure"'),
 ]
 # The reader hands the three to can.Bus by itself.
 AdapterOptions = Annotated[
@@ -96,6 +103,7 @@ class WebsocketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AccessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_tokens: Tokens = ()
     control_tokens: Tokens = ()
+    robot_tokens: Tokens = ()
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,8 +122,15 @@ class RidesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overspeed_mm_s: Speed = 8000.0
     position_tolerance_mm: Length = 20.0
     velocity_tolerance_mm_s: Speed = 50.0
+    signals: Signals = ()
     keep_rides: Count = 10_000
     keep_megabytes: Count = 4000
+
+    @property
+    def signal_names(self) -> tuple[str, ...]:
+        """Each once, and with its bus."""
+        full = (name if name.count(".") == 2 else f"default.{name}" for name in self.signals)
+        return tuple(dict.fromkeys(full))
 
 
 class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,9 +163,41 @@ class WorkbenchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = False
     transmit: bool = False
     dbc_folder: str = ""
+    dbc_reading_s: ReadingSeconds = 20.0
     recordings_folder: str = ""
     pretrigger_s: PretriggerSeconds = 0.0
     buses: WorkbenchBuses = {}
+
+
+Groups = Annotated[
+    dict[str, tuple[Annotated[str, Meta(pattern=r"^[\w.:-]{1,64}\Z")], ...]],
+    Meta(description='tables of device_ids, such as stairs = ["robot_01"]'),
+]
+Percent = Annotated[float, Meta(ge=0, le=100, description="in 0…100 %")]
+Celsius = Annotated[float, Meta(ge=-100, le=300, description="in -100…300 °C")]
+HoldSeconds = Annotated[float, Meta(ge=0.1, le=5, description="in 0.1…5 s")]
+Days = Annotated[float, Meta(gt=0, le=3660, description="above 0, up to 3660 days")]
+Rows = Annotated[int, Meta(ge=1, le=1_000_000_000, description="in 1…1000000000")]
+
+
+class RobotsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = False
+    telemetry_interval_s: Seconds = 3.0
+    hold_s: HoldSeconds = 0.25
+    operator_idle_s: Seconds = 10.0
+    low_battery: Percent = 20.0
+    hot_c: Celsius = 70.0
+    weak_signal: Percent = 25.0
+    keep_days: Days = 30.0
+    keep_rows: Rows = 5_000_000
+    groups: Groups = {}
+
+
+class ArraysConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = False
+    folder: str = ""
+    max_bytes: FileSize = 1_073_741_824
+    max_total_bytes: FileSize = 4_294_967_296
 
 
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,6 +217,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: DatabaseConfig = DatabaseConfig()
     api: ApiConfig = ApiConfig()
     workbench: WorkbenchConfig = WorkbenchConfig()
+    robots: RobotsConfig = RobotsConfig()
+    arrays: ArraysConfig = ArraysConfig()
     logging: LoggingConfig = LoggingConfig()
 
 
@@ -226,7 +275,7 @@ def load(
     merge.environment(environ)
     merge.flags(flags)
     if merge.problems:
-        raise ConfigError("\n".join(map(_one_line, merge.problems)))
+        raise ConfigError("\n".join(map(one_line, merge.problems)))
     return Loaded(msgspec.convert(merge.values, Config), merge.origins, bool(flags.get("demo")))
 
 
@@ -238,8 +287,8 @@ def describe(loaded: Loaded) -> str:
         for key, value in values.items():
             if key.endswith("_tokens"):
                 value = ["…" for _ in value]  # whoever reads this over a shoulder shall not have them
-            setting = f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
-            lines.append(f"{setting:<32}  # {_one_line(loaded.origins[f'{section}.{key}'])}")
+            setting = f"# {key} is not set" if value is None else f"{key} = {toml(value)}"
+            lines.append(f"{setting:<32}  # {one_line(loaded.origins[f'{section}.{key}'])}")
     return "\n".join(lines[1:]) + "\n"
 
 
@@ -252,10 +301,10 @@ class _Merge:
     def file(self, name: str, tables: dict[str, Any]) -> None:
         for section, table in tables.items():
             if section not in _KINDS:
-                hint = _did_you_mean(section, _KINDS, "[{}]")
+                hint = did_you_mean(section, _KINDS, "[{}]")
                 self.problems.append(f"{name}: unknown section [{section}]{hint}")
             elif not isinstance(table, dict):
-                self.problems.append(f"{name}: [{section}]: expected a table, got {_toml(table)}")
+                self.problems.append(f"{name}: [{section}]: expected a table, got {toml(table)}")
             else:
                 for key, value in table.items():
                     self._put(section, key, value, origin=name, place=f"{name}: [{section}] {key}")
@@ -268,7 +317,7 @@ class _Merge:
                 self._put(section, key, value, origin=f"environment {name}", place=name)
             elif name.startswith("LES02_"):
                 # One underscore too few would otherwise be a setting that silently does nothing.
-                hint = _did_you_mean(name, _VARIABLES, "{}", cutoff=0.6 if "__" in name else 0.9)
+                hint = did_you_mean(name, _VARIABLES, "{}", cutoff=0.6 if "__" in name else 0.9)
                 if hint or "__" in name:
                     self.problems.append(f"{name}: unknown variable{hint}")
 
@@ -284,7 +333,7 @@ class _Merge:
     def _put(self, section: str, key: str, value: object, *, origin: str, place: str) -> None:
         kinds = _KINDS[section]
         if key not in kinds:
-            self.problems.append(f"{place}: unknown key{_did_you_mean(key, kinds)}")
+            self.problems.append(f"{place}: unknown key{did_you_mean(key, kinds)}")
         elif mistake := _mistake(value, kinds[key]):
             self.problems.append(f"{place}: {mistake}")
         else:
@@ -301,7 +350,7 @@ def _read(path: Path, *, required: bool) -> dict[str, Any] | None:
         reason = error.strerror
     except (ValueError, RecursionError) as error:  # broken TOML, with line and column, or not UTF-8
         reason = str(error)
-    raise ConfigError(_one_line(f"{path}: {reason}"))
+    raise ConfigError(one_line(f"{path}: {reason}"))
 
 
 def _from_text(text: str, kind: Any) -> object:
@@ -324,30 +373,9 @@ def _mistake(value: object, kind: Any) -> str | None:
         if ", got " in reason:
             return reason[0].lower() + reason[1:].replace("object", "table")
         rule = next((f"not {meta.description}" for meta in getattr(kind, "__metadata__", ())), reason)
-        return f"{_toml(value)} is {rule}"
+        return f"{toml(value)} is {rule}"
     except UnicodeEncodeError:
         return "not UTF-8 text"
     except ValueError:
-        return f"{_toml(value)} is not a finite number"
+        return f"{toml(value)} is not a finite number"
     return None
-
-
-def _did_you_mean(word: str, known: Iterable[str], spelling: str = '"{}"', cutoff: float = 0.6) -> str:
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f", did you mean {spelling.format(match[0])}?" if match else ""
-
-
-def _toml(value: object) -> str:
-    match value:
-        case dict():
-            items = (f"{_toml(key)} = {_toml(item)}" for key, item in value.items() if item is not None)
-            return "{" + ", ".join(items) + "}"
-        case list() | tuple():
-            return "[" + ", ".join(map(_toml, value)) + "]"
-        case _:  # JSON's spelling but for DEL, which TOML wants escaped
-            return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
-
-
-def _one_line(text: str) -> str:
-    """Keys, paths and variables may hold anything, line ends included."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -16,7 +16,6 @@
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
 import queue
 import sqlite3
@@ -29,6 +28,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from listener.file_lock import lock
 from listener.schema import MIGRATIONS
 
 _log = structlog.get_logger(__name__)
@@ -196,15 +196,15 @@ class Database:
         path = lock_of(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not for writing, so that one that another user has left behind does not matter.
-        lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(lock)
-            if isinstance(exc, BlockingIOError):
-                raise StorageError("in_use", f"another listener keeps its rides in {self.path}") from None
-            raise
-        self._lock = lock
+            if lock(descriptor):
+                self._lock = descriptor
+        finally:
+            if self._lock is None:
+                os.close(descriptor)
+        if self._lock is None:
+            raise StorageError("in_use", f"another listener keeps its rides in {self.path}")
 
     def _transact(self, job: Job[T], *, writes: bool) -> T:
         connection = self._connection = self._connection or self._open()

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
 from listener.client import Event, EventClient, Refused
+from listener.stop_signals import on_stop
 from listener.subscription import CHANNELS
 
 SUMMARY_S = 1.0
@@ -86,8 +87,7 @@ async def _run(options: argparse.Namespace) -> None:
     printer = _Printer(options)
     main = asyncio.current_task()
     assert main is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    on_stop(main.cancel)
     async with asyncio.TaskGroup() as tasks:
         summary = tasks.create_task(_summarise(printer.summary)) if printer.summary else None
         client = EventClient(

@@ -10,26 +10,28 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from listener.outbound import address_of
+from listener.sessions import INBOUND_BURST, INBOUND_RATE
 from listener.throttle import TokenBucket
 
 _log = structlog.get_logger(__name__)
 
-# Messages a second that one client may send, and how many at once.
-INBOUND_RATE = 20.0
-INBOUND_BURST = 50.0
 # Who goes on after so many that were not read is not a client but a flood.
 REFUSED_MAX = 1000
 
 
 async def heard(
-    connection: ServerConnection, counts: Counter[str], refuse: Callable[[], None]
+    connection: ServerConnection,
+    counts: Counter[str],
+    refuse: Callable[[], None],
+    rate: float = INBOUND_RATE,
+    burst: float = INBOUND_BURST,
 ) -> AsyncIterator[str | bytes]:
     """What is within the limits, until the connection ends, however it ends.
 
     `refuse` is called for the first of those that are not: one answer, or the flood would be answered with
     another.
     """
-    bucket = TokenBucket(INBOUND_RATE, INBOUND_BURST)
+    bucket = TokenBucket(rate, burst)
     refused = 0
     # Abnormal ends are as ordinary as normal ones: a tablet goes out of range.
     with contextlib.suppress(ConnectionClosed):

@@ -37,7 +37,8 @@ def configure(config: LoggingConfig) -> None:
     level = logging.getLevelNamesMapping()[config.level.upper()]
     terminal = sys.stderr.isatty()
     console = config.format == "console" or (config.format == "auto" and terminal)
-    readable = structlog.dev.ConsoleRenderer(colors=terminal)
+    # There it would need colorama.
+    readable = structlog.dev.ConsoleRenderer(colors=terminal and sys.platform != "win32")
     json_lines: list[Processor] = [structlog.processors.JSONRenderer()]
 
     handlers = [_with_format(logging.StreamHandler(sys.stderr), [readable] if console else json_lines)]
@@ -48,7 +49,8 @@ def configure(config: LoggingConfig) -> None:
     logging.basicConfig(handlers=[_Background(handlers)], level=max(level, logging.WARNING), force=True)
     # python-can warns of missing libraries, and logs what it raises: our one line says it better.
     logging.getLogger("can").setLevel(logging.ERROR)
-    logging.getLogger("can.interfaces.socketcan").setLevel(logging.CRITICAL)
+    for name in ("can.interfaces.socketcan", "can.bcm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     ours = logging.getLogger("les02")
     ours.setLevel(level)
     structlog.configure(

@@ -7,20 +7,16 @@ Exit codes: 0 after SIGINT or SIGTERM; 1 when the bus or the port cannot be had,
 import asyncio
 import contextlib
 import gc
-import importlib.util
 import os
-import resource
-import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import structlog
 
-from listener import __version__, config, events, logs, metrics, systemd
+from listener import __version__, config, events, extras, logs, metrics, systemd
 from listener.access import Access
 from listener.can_reader import BusUnavailable, CANBusReader
 from listener.commands import Commands
@@ -30,11 +26,15 @@ from listener.les02 import BUS_UP, LES02
 from listener.page import Page
 from listener.ports import PortUnavailable
 from listener.sessions import Paths
+from listener.stop_signals import on_stop
 from listener.websocket_server import Answer, WebSocketEventServer
 
 if TYPE_CHECKING:
     from listener.api.wing import Api
+    from listener.arrays.wing import Arrays
+    from listener.database import Database
     from listener.rides.wing import Recorder
+    from listener.robots.wing import Robots
     from listener.workbench.wing import Bench
 
 _log = structlog.get_logger(__name__)
@@ -44,8 +44,22 @@ STOP_S = 5.0
 OWN_FILES = 200
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
-# What the extra of a section's name brings.
-EXTRAS = {"api": ("fastapi", "uvicorn", "python_multipart", "fastapi_offline")}
+# Of the rides, which are not imported where they are switched off.
+RIDE_COMMANDS = (
+    "list_rides",
+    "get_ride",
+    "compare_ride",
+    "set_reference",
+    "annotate_ride",
+    "delete_ride",
+    "set_specimen",
+)
+
+
+class _Wing(Protocol):
+    async def run(self) -> None: ...
+
+    def health(self) -> dict[str, Any]: ...
 
 
 class Daemon:
@@ -59,7 +73,7 @@ class Daemon:
         self.sensor = LES02(self.hub, loaded.config.les02, dropped=self.reader.dropped)
         pages = {"/": Page(api=self._api_address).answer, "/healthz": self._health, "/metrics": self._metrics}
         self.commands = Commands()
-        self.access = Access(loaded.config.access.read_tokens, loaded.config.access.control_tokens)
+        self.access = Access(*msgspec.structs.astuple(loaded.config.access))
         self.paths = Paths()
         self.server = WebSocketEventServer(
             loaded.config.websocket, self._hello, pages, self.commands, self.access, self.paths
@@ -69,6 +83,8 @@ class Daemon:
         self._recorder: Recorder | None = None
         self._api: Api | None = None
         self._bench: Bench | None = None
+        self._robots: Robots | None = None
+        self._arrays: Arrays | None = None
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM; raises whatever stops it before."""
@@ -76,8 +92,7 @@ class Daemon:
             # Before the signal handlers: an adapter that does not answer blocks here; SIGTERM must end it.
             self.reader.open()
             stop = asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            on_stop(stop.set)
             async with contextlib.AsyncExitStack() as wings:
                 await self._enter(wings)
                 await self.server.start()  # whoever connects finds everything there
@@ -105,15 +120,12 @@ class Daemon:
                 lambda: self._health(None)[:3],
                 lambda: self.server.port,
             )
+        database = self._open_database(wings) if config.rides.enabled or config.robots.enabled else None
         if config.rides.enabled:
-            from listener.database import Database
             from listener.rides.wing import rides
 
-            path = database_path(self._loaded)
-            _log.info("rides_are_kept", path=str(path))
-            database = Database(path, replaced=self._database_replaced)
-            database.start()
-            wings.push_async_callback(database.stop, STOP_S)
+            assert database is not None
+            _log.info("rides_are_kept", path=str(database.path))
             self._recorder = await wings.enter_async_context(
                 rides(
                     self.hub,
@@ -127,6 +139,8 @@ class Daemon:
             )
             if self._demo is not None:
                 self._demo.expect = self._recorder.expect
+        else:
+            self.commands.refuse(RIDE_COMMANDS, "rides are switched off ([rides] enabled)")
         if config.workbench.enabled:
             from listener.workbench.wing import workbench
 
@@ -138,12 +152,52 @@ class Daemon:
                     sensor_is_up=lambda: self.sensor.bus == BUS_UP,
                     folder=database_path(self._loaded).parent,
                     paths=self.paths,
+                    hub=self.hub,
+                    signals=config.rides.signal_names,
+                    api=self._api,
+                )
+            )
+        if config.robots.enabled:
+            from listener.robots.wing import robots
+
+            assert database is not None
+            self._robots = await wings.enter_async_context(
+                robots(
+                    config.robots,
+                    database=database,
+                    hub=self.hub,
+                    access=self.access,
+                    paths=self.paths,
+                    api=self._api,
+                )
+            )
+        if config.arrays.enabled:
+            from listener.arrays.wing import arrays
+
+            self._arrays = await wings.enter_async_context(
+                arrays(
+                    config.arrays,
+                    folder=database_path(self._loaded).parent,
+                    hub=self.hub,
+                    paths=self.paths,
+                    resolution_mm=config.les02.resolution_mm,
+                    has_motion=config.rides.enabled,
+                    signals=self._bench.watch if self._bench is not None else None,
                     api=self._api,
                 )
             )
         if self._api is not None:
             await wings.enter_async_context(self._api.serving())  # with the routes of all wings
         wings.callback(self.reader.close)
+
+    def _open_database(self, wings: contextlib.AsyncExitStack) -> "Database":
+        """One for all wings."""
+        from listener.database import Database
+
+        database = Database(database_path(self._loaded), replaced=self._database_replaced)
+        database.start()
+        wings.push_async_callback(database.stop, STOP_S)
+        return database
 
     async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -156,8 +210,7 @@ class Daemon:
                 parts.append(tasks.create_task(self._demo.run(), name="simulate the sensor"))
             if self._recorder is not None:
                 parts.append(tasks.create_task(self._recorder.run(), name="write rides"))
-            if self._bench is not None:
-                parts.append(tasks.create_task(self._bench.run(), name="work the bench"))
+            parts += [tasks.create_task(wing.run(), name=name) for name, wing in self._wings.items()]
             if self._api is not None:
                 parts.append(tasks.create_task(self._api.watch(), name="serve the REST API"))
             # What lives until the end need not be looked at by every garbage collection.
@@ -190,6 +243,7 @@ class Daemon:
             "resolution_mm": settings.resolution_mm,
             "parts": self._parts,
             "api": self._api_address(),
+            "signals": self._loaded.config.rides.signal_names,
             "ride": self._recorder.ride if self._recorder else None,
             "storing": self._recorder.storing if self._recorder else "off",
             "troubles": self._recorder.troubles if self._recorder else [],
@@ -199,8 +253,20 @@ class Daemon:
 
     @property
     def _parts(self) -> list[str]:
-        enabled = {"demo": self._demo, "rides": self._recorder, "workbench": self._bench, "api": self._api}
+        enabled = {
+            "demo": self._demo,
+            "rides": self._recorder,
+            "workbench": self._bench,
+            "robots": self._robots,
+            "arrays": self._arrays,
+            "api": self._api,
+        }
         return [name for name, part in enabled.items() if part is not None]
+
+    @property
+    def _wings(self) -> dict[str, _Wing]:
+        wings = {"workbench": self._bench, "robots": self._robots, "arrays": self._arrays}
+        return {name: wing for name, wing in wings.items() if wing is not None}
 
     def _api_address(self) -> str:
         return self._api.address if self._api is not None else ""
@@ -229,8 +295,7 @@ class Daemon:
         }
         if self._recorder is not None:
             body["rides"] = {"storing": self._recorder.storing, **self._recorder.counts}
-        if self._bench is not None:
-            body["workbench"] = self._bench.health()
+        body |= {name: wing.health() for name, wing in self._wings.items()}
         return 200 if up else 503, "application/json", msgspec.json.encode(body)
 
     def _metrics(self, _: object) -> Answer:
@@ -240,11 +305,13 @@ class Daemon:
         sensor, diagnosis = self.sensor, self.sensor.diagnosis
         served = {f"les02_{name}_total": n for name, n in self.server.counts.items()}
         return {
-            **_labelled("les02_frames_total", "kind", sensor.counts),
-            **_labelled("les02_lost_frames_total", "where", diagnosis.lost),
-            **_labelled("les02_can_errors_total", "class", diagnosis.can_errors),
+            **metrics.labelled("les02_frames_total", "kind", sensor.counts),
+            **metrics.labelled("les02_lost_frames_total", "where", diagnosis.lost),
+            **metrics.labelled("les02_can_errors_total", "class", diagnosis.can_errors),
             **served,
             **self._ride_samples(),
+            **(self._bench.metrics() if self._bench is not None else {}),
+            **(self._robots.metrics() if self._robots is not None else {}),
             "les02_clock_steps_total": diagnosis.clock_steps,
             "les02_subscriber_failures_total": self.hub.failures,
             "les02_bus_up": sensor.bus == BUS_UP,
@@ -258,10 +325,6 @@ class Daemon:
             return {}
         counts = {f"les02_{name}_total": n for name, n in recorder.counts.items()}
         return {**counts, "les02_storing": recorder.storing == "ok"}
-
-
-def _labelled(family: str, label: str, counts: Mapping[str, int]) -> dict[str, float]:
-    return {f'{family}{{{label}="{name}"}}': count for name, count in counts.items()}
 
 
 def database_path(loaded: config.Loaded) -> Path:
@@ -278,7 +341,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = config.build_parser().parse_args(arguments)
     try:
         loaded = config.load(vars(options), os.environ, Path.cwd())
-        _check_extras(loaded.config)
+        extras.check(loaded.config)
         if options.check_config:
             sys.stdout.write(config.describe(loaded))
             if loaded.config.rides.enabled:
@@ -302,14 +365,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _check_extras(wanted: config.Config) -> None:
-    for section, modules in EXTRAS.items():
-        if getattr(wanted, section).enabled and not all(map(importlib.util.find_spec, modules)):
-            raise config.ConfigError(f"[{section}] enabled: needs: pip install 'les02-listener[{section}]'")
-
-
 def _allow_files(clients: int) -> None:
     """A descriptor for each client: the usual limit is 1024, and only we know that it should be more."""
+    if sys.platform == "win32":  # no such limit
+        return
+    import resource
+
     wanted = clients + OWN_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

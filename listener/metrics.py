@@ -19,3 +19,7 @@ def render(samples: Mapping[str, float]) -> bytes:
             lines.append(f"# TYPE {family} {'counter' if family.endswith('_total') else 'gauge'}")
         lines.append(f"{name} {value:.17g}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def labelled(family: str, label: str, counts: Mapping[str, int]) -> dict[str, float]:
+    return {f'{family}{{{label}="{name}"}}': count for name, count in counts.items()}

@@ -106,13 +106,14 @@ def text_frame(payload: bytes) -> bytes:
     return header(len(payload)) + payload
 
 
-def header(length: int) -> bytes:
-    """Of one complete, final, unmasked text frame (RFC 6455, 5.2)."""
+def header(length: int, *, binary: bool = False) -> bytes:
+    """Of one complete, final, unmasked frame (RFC 6455, 5.2)."""
+    kind = b"\x82" if binary else b"\x81"
     if length < 126:
-        return bytes((0x81, length))
+        return kind + length.to_bytes()
     if length < 65536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
+        return kind + b"\x7e" + length.to_bytes(2, "big")
+    return kind + b"\x7f" + length.to_bytes(8, "big")
 
 
 def address_of(connection: ServerConnection) -> str:

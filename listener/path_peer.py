@@ -16,6 +16,8 @@ from listener.access import Scope
 from listener.config import WebsocketConfig
 from listener.inbound import heard
 from listener.outbound import Client, address_of, header
+from listener.sessions import Offered
+from listener.unread import unread
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +34,7 @@ class PathPeer:
         query: str,
         config: WebsocketConfig,
         counts: Counter[str],
+        terms: Offered,
     ) -> None:
         self.address = address_of(connection)
         self.query = query
@@ -40,10 +43,18 @@ class PathPeer:
         self._client = Client(connection, config.write_buffer, scope)
         self._stall_s = config.stall_s
         self._counts = counts
+        self._terms = terms
         self._stuck_since: float | None = None
 
-    def offer(self, messages: Sequence[bytes]) -> bool:
-        return self._write(b"".join([part for text in messages for part in (header(len(text)), text)]))
+    @property
+    def unread(self) -> int:
+        return unread(self._connection.transport)
+
+    def offer(self, messages: Sequence[bytes], binary: Sequence[bytes] = ()) -> bool:
+        parts = [part for text in messages for part in (header(len(text)), text)]
+        for octets in binary:
+            parts += header(len(octets), binary=True), octets
+        return self._write(b"".join(parts))
 
     async def send(self, message: bytes) -> None:
         # Not websockets' own: its `send` waits for ever for one that does not read.
@@ -52,7 +63,8 @@ class PathPeer:
             await asyncio.sleep(LOOK_S)
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return heard(self._connection, self._counts, lambda: None)
+        terms = self._terms
+        return heard(self._connection, self._counts, self._refuse, terms.rate, terms.burst)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         text = reason.encode()[:_REASON_MAX].decode(errors="ignore")
@@ -61,6 +73,10 @@ class PathPeer:
                 await self._connection.close(code, text)
         except TimeoutError:  # the close frame waits behind a full buffer
             self._connection.transport.abort()
+
+    def _refuse(self) -> None:
+        if self._terms.too_fast:
+            self.offer([self._terms.too_fast])
 
     def _write(self, data: bytes) -> bool:
         client = self._client

@@ -3,11 +3,22 @@
 import asyncio
 import errno
 import socket
+import sys
 from collections.abc import Callable
+
+# Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
+UNACKNOWLEDGED_S = 30
 
 
 class PortUnavailable(Exception):  # noqa: N818 - a condition of the machine
     """The address cannot be listened on; the text says why."""
+
+
+def bound(sock: socket.socket, write_buffer: int) -> None:
+    """What the kernel keeps for a client: by itself, a minute of stale samples for who does not read."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, write_buffer)
+    if sys.platform == "linux":  # elsewhere unanswered pings end it, a little later
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
 
 
 def explain(exc: OSError | UnicodeError, host: str, port: int) -> str:
@@ -51,7 +62,10 @@ def _listening(
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "win32":  # where REUSEADDR would let two programs have the same port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         prepare(sock)

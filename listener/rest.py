@@ -7,6 +7,7 @@ Trouble is `{"detail": …}`: a sentence, or FastAPI's own list where parameters
 CommandError may leave a route as it is.
 """
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -25,9 +26,25 @@ STATUS_OF: Final = {
 }
 
 
+class Parts(Protocol):
+    def add(self, part: Callable[[], dict[str, Any]]) -> Callable[[], None]:
+        """Asked whenever somebody asks; returns the function that takes it back."""
+
+
 class Api(Protocol):
+    @property
+    def about(self) -> Parts:
+        """Of what `GET /` says; that route and `GET /health` are the API's, wings add to them."""
+
+    @property
+    def health(self) -> Parts:
+        """Of what `GET /health` says. While all is well a wing's word stands where there was one already."""
+
     def include(self, router: APIRouter) -> None:
         """Before anybody can ask for anything."""
+
+    def allow_upload(self, path: str, octets: int) -> None:
+        """A body of so many there; a route that reads it as it comes needs no memory for it."""
 
 
 class Problem(BaseModel):

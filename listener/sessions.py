@@ -5,9 +5,14 @@ each client and speaks with it through a `Peer`; when it returns the connection 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from listener.access import Scope
+
+# Messages a second that one client may send, and how many at once.
+INBOUND_RATE: Final = 20.0
+INBOUND_BURST: Final = 50.0
 
 
 class Peer(Protocol):
@@ -21,8 +26,12 @@ class Peer(Protocol):
     @property
     def scope(self) -> Scope: ...
 
-    def offer(self, messages: Sequence[bytes]) -> bool:
-        """Text messages in UTF-8: all of them go out, in this order and at once, or none of them.
+    @property
+    def unread(self) -> int:
+        """Octets that were offered and that the client's kernel has not taken: what is stuck on the way."""
+
+    def offer(self, messages: Sequence[bytes], binary: Sequence[bytes] = ()) -> bool:
+        """Text messages in UTF-8, then binary ones: all go out, in this order and at once, or none of them.
 
         False when what waits for this client would exceed its bound. Never waits, never raises.
         """
@@ -39,22 +48,40 @@ class Peer(Protocol):
 Session = Callable[[Peer], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A session and its terms: how much its clients may say, and whether they may be robots."""
+
+    session: Session
+    rate: float = INBOUND_RATE
+    burst: float = INBOUND_BURST
+    for_robots: bool = False
+    too_fast: bytes = b""  # is said to who says more, once for as long as that lasts
+
+
 class Paths:
     def __init__(self) -> None:
-        self._sessions: dict[str, Session] = {}
+        self._offered: dict[str, Offered] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._sessions))
+        return iter(sorted(self._offered))
 
-    def add(self, path: str, session: Session) -> Callable[[], None]:
+    def add(self, path: str, session: Session | Offered) -> Callable[[], None]:
         """Returns the function that takes it back."""
-        assert path not in self._sessions, f"{path} is registered twice"
-        self._sessions[path] = session
+        assert path not in self._offered, f"{path} is registered twice"
+        self._offered[path] = session if isinstance(session, Offered) else Offered(session)
 
         def take_back() -> None:
-            del self._sessions[path]
+            del self._offered[path]
 
         return take_back
 
-    def find(self, path: str) -> Session | None:
-        return self._sessions.get(path)
+    def find(self, path: str) -> Offered | None:
+        return self._offered.get(path)
+
+    def strange(self, scope: Scope, path: str) -> str | None:
+        """Why who has this scope has nothing to do there; None when he has."""
+        offered = self._offered.get(path)
+        if scope is not Scope.ROBOT or (offered is not None and offered.for_robots):
+            return None
+        return "this token is for robots, which have a path of their own"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 
 
 def ready(text: str) -> None:
@@ -25,7 +26,7 @@ def _status(text: str) -> str:
 def notify(message: str) -> None:
     """Never raises: a supervisor that has gone must not take the daemon with it."""
     address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
+    if not address or sys.platform == "win32":
         return
     if address.startswith("@"):  # abstract namespace
         address = "\0" + address[1:]

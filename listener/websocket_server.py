@@ -24,17 +24,18 @@ from websockets.http11 import Request, Response
 
 from listener import events
 from listener.access import Access, Scope, token_of
-from listener.commands import Command, CommandError, Commands, call
+from listener.commands import Command, CommandError, Commands, Id, call, parameters
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.fanout import Fanout
-from listener.inbound import INBOUND_RATE, heard
+from listener.inbound import heard
 from listener.origins import Origins
 from listener.outbound import Client, address_of
 from listener.path_peer import PathPeer
-from listener.ports import PortUnavailable, explain
-from listener.sessions import Paths, Session
-from listener.subscription import Resume, Subscription, SubscriptionError, from_command, parse_query
+from listener.ports import PortUnavailable, bound, explain
+from listener.query import QueryError
+from listener.sessions import INBOUND_RATE, Paths, Session
+from listener.subscription import Resume, Subscription, from_command, parse_query
 
 _log = structlog.get_logger(__name__)
 
@@ -46,8 +47,6 @@ INBOUND_CHUNK_BYTES = 4096
 REASON_MAX = 200
 # Commands that wait for the disk or whatever they need, of all clients.
 CALLS_MAX = 64
-# Backstop for peers that vanished: nothing acknowledged for so long ends the connection.
-UNACKNOWLEDGED_S = 30
 
 _COUNTED = ("clients_refused", "messages_received", "messages_refused")
 
@@ -61,17 +60,16 @@ class _Inbound(msgspec.Struct):
     """What a client may send; fields that we do not know are its own business."""
 
     type: str
-    id: str | int | None = None
+    id: Id | None = None
 
 
-class _Subscribe(msgspec.Struct, forbid_unknown_fields=True, tag="command:subscribe"):
+class _Subscribe(msgspec.Struct, forbid_unknown_fields=True):
     """The parameters of the address, anew; what is left out is the default again."""
 
     types: list[str] | None = None
     channel: str | None = None
     rate: float | None = None
     seq: bool = False
-    id: str | int | None = None
 
 
 class _Connection(ServerConnection):
@@ -212,16 +210,20 @@ class WebSocketEventServer:
             # After the handshake: of one that was refused a browser's page learns nothing.
             await connection.close(1008, "a token is needed" if token is None else "this token is not known")
             return
-        self._connections[host] += 1
         path = _path(connection.request)
+        if reason := self._paths.strange(scope, path):
+            await connection.close(1008, reason)
+            return
+        self._connections[host] += 1
         # With this one, which is about to come in.
         _log.info("client_connected", address=address_of(connection), path=path, total=self.clients + 1)
         try:
-            self._bound_kernel(connection)
+            bound(connection.transport.get_extra_info("socket"), self._config.write_buffer)
             if path == "/":
                 await self._events(connection, scope, query)
-            elif session := self._paths.find(path):
-                await self._follow(session, PathPeer(connection, scope, query, self._config, self._counts))
+            elif found := self._paths.find(path):
+                peer = PathPeer(connection, scope, query, self._config, self._counts, found)
+                await self._follow(found.session, peer)
         finally:
             self._connections -= Counter({host: 1})
             code = connection.close_code
@@ -249,12 +251,6 @@ class WebSocketEventServer:
         finally:
             self._sessions.discard(task)
 
-    def _bound_kernel(self, connection: ServerConnection) -> None:
-        sock = connection.transport.get_extra_info("socket")
-        # The kernel alone would keep a minute of stale samples for who does not read.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._config.write_buffer)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
-
     def _welcome(
         self,
         connection: ServerConnection,
@@ -273,20 +269,25 @@ class WebSocketEventServer:
         return client
 
     def _receive(self, client: Client, message: str | bytes) -> None:
-        subscription = None
         try:
             inbound = msgspec.json.decode(message, type=_Inbound)
-            if inbound.type == "command:subscribe":
-                wanted = msgspec.json.decode(message, type=_Subscribe)
-                subscription = from_command(wanted.types, wanted.channel, wanted.rate, wanted.seq)
         # RecursionError: JSON may be nested deeper than Python's stack; UnicodeDecodeError is a ValueError.
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
             self._answer_error(client, "bad_message", str(exc))
             return
-        if subscription is None:
+        if inbound.type == "command:subscribe":
+            self._subscribe(client, inbound, message)
+        else:
             self._call(client, inbound, message)
+
+    def _subscribe(self, client: Client, inbound: _Inbound, message: str | bytes) -> None:
+        try:
+            wanted = parameters(message, _Subscribe)
+            subscription = from_command(wanted.types, wanted.channel, wanted.rate, wanted.seq)
+        except (CommandError, QueryError) as exc:
+            self._answer_error(client, "bad_message", str(exc), inbound.id)
             return
-        more = {} if inbound.id is None else {"id": inbound.id}
+        more: dict[str, Any] = {} if inbound.id is None else {"id": inbound.id}
         more["seq"] = self._fanout.join(client, subscription)
         self._fanout.send(client, events.result(time.time(), "subscribe", more))
 
@@ -318,7 +319,7 @@ class WebSocketEventServer:
     def _answer_error(self, client: Client, code: str, reason: str, given: str | int | None = None) -> None:
         details: dict[str, str | int] = {"reason": reason[:REASON_MAX]}
         if given is not None:
-            details["id"] = given if isinstance(given, int) else given[:64]
+            details["id"] = given
         self._fanout.send(client, events.error(time.time(), "system", code, details))
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -344,7 +345,7 @@ class WebSocketEventServer:
         try:
             if _path(request) == "/":
                 parse_query(_token_and_query(request)[1])
-        except SubscriptionError as exc:
+        except QueryError as exc:
             return _response(400, "text/plain", f"{exc}\n".encode())
         address = connection.remote_address
         if refusal := self._full(str(address[0]) if address else "gone"):

@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _until_signal(work: Coroutine[None, None, None]) -> None:
     task = asyncio.create_task(work, name=_PROGRAM)
     loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    # On Windows Ctrl+C is a KeyboardInterrupt, and there is nothing else.
+    for signal_number in () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, task.cancel)
     await asyncio.wait({task})
     if not task.cancelled():

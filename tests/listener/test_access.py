@@ -16,7 +16,7 @@ async def start() -> AsyncIterator[Start]:
         yield start
 
 
-READ, CONTROL = "just-looking", "turns-the-screw"
+READ, CONTROL, ROBOT = "just-looking", "turns-the-screw", "climbs-stairs"
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,30 @@ READ, CONTROL = "just-looking", "turns-the-screw"
         (((READ,), ()), None, True, Scope.NONE),
         (((READ,), (CONTROL,)), "", False, Scope.NONE),
         (((READ,), (CONTROL,)), "\udcff", False, Scope.NONE),
+        (((), (), (ROBOT,)), ROBOT, True, Scope.ROBOT),
+        (((READ,), (CONTROL,), (ROBOT,)), ROBOT, False, Scope.ROBOT),
+        (((), (), (ROBOT,)), None, True, Scope.CONTROL),
+        (((), (), (ROBOT,)), None, False, Scope.READ),
     ],
 )
 def test_what_a_token_and_a_place_allow(
     tokens: tuple[tuple[str, ...], tuple[str, ...]], token: str | None, from_here: bool, scope: Scope
 ) -> None:
     assert Access(*tokens).scope(token, from_here=from_here) is scope
+
+
+@pytest.mark.parametrize(
+    ("tokens", "scope", "is_welcome"),
+    [
+        ((), Scope.READ, True),
+        ((), Scope.CONTROL, True),
+        ((ROBOT,), Scope.READ, False),
+        ((ROBOT,), Scope.ROBOT, True),
+        ((ROBOT,), Scope.CONTROL, True),
+    ],
+)
+def test_who_may_be_a_robot(tokens: tuple[str, ...], scope: Scope, is_welcome: bool) -> None:
+    assert (Access((), (), tokens).robots_refusal(scope) is None) == is_welcome
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import listener
-from listener import config
+from listener import config, wording
 from listener.config import Config, ConfigError, Loaded, build_parser, describe, load
 
 ROOT = Path(__file__).parents[2]
@@ -334,7 +334,7 @@ class TestDescribe:
         assert tomli.loads(text)["les02"]["source"] == "x"
 
     def test_nothing_unset_is_written_inside_tables(self) -> None:
-        assert config._toml({"a": None, "b": [{"c": None, "d": 1}]}) == '{"b" = [{"d" = 1}]}'
+        assert wording.toml({"a": None, "b": [{"c": None, "d": 1}]}) == '{"b" = [{"d" = 1}]}'
 
 
 class TestShippedFile:
@@ -370,7 +370,7 @@ keys = st.sampled_from([key for _, key in every_key()]) | text
 def test_any_tables_make_a_config_or_one_line_per_mistake(tables: dict[str, Any]) -> None:
     merge = config._Merge()
     merge.file("config.toml", tables)
-    for problem in map(config._one_line, merge.problems):
+    for problem in map(wording.one_line, merge.problems):
         assert problem.startswith("config.toml: ")
         assert problem.isprintable()
     result = Loaded(msgspec.convert(merge.values, Config), merge.origins)
@@ -382,7 +382,7 @@ def test_any_tables_make_a_config_or_one_line_per_mistake(tables: dict[str, Any]
 def test_any_environment_makes_a_config_or_one_line_per_mistake(environ: dict[str, str]) -> None:
     merge = config._Merge()
     merge.environment(environ)
-    assert all(problem.startswith("LES02_") for problem in map(config._one_line, merge.problems))
+    assert all(problem.startswith("LES02_") for problem in map(wording.one_line, merge.problems))
     result = Loaded(msgspec.convert(merge.values, Config), merge.origins)
     assert msgspec.convert(tomli.loads(describe(result)), Config) == result.config
 

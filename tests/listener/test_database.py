@@ -166,7 +166,8 @@ async def test_a_file_that_breaks_while_it_is_in_use_is_moved_aside_when_somethi
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "les02.db"
-    db = Database(path)
+    schema = MIGRATIONS[:1]  # which the first page has room for
+    db = Database(path, migrations=schema)
     db.start()
     for number in range(50):
         await db.write(put(str(number), "x" * 5000))
@@ -175,7 +176,7 @@ async def test_a_file_that_breaks_while_it_is_in_use_is_moved_aside_when_somethi
     broken[4096:] = os.urandom(len(broken) - 4096)  # all but the first page
     path.write_bytes(broken)
     told: list[tuple[str, Path | None]] = []
-    db = Database(path, replaced=lambda why, aside: told.append((why, aside)))
+    db = Database(path, migrations=schema, replaced=lambda why, aside: told.append((why, aside)))
     db.start()
     with pytest.raises(StorageError) as caught:
         await db.read(get("7"))

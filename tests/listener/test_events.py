@@ -23,6 +23,11 @@ TABLE: list[tuple[str, EventEnvelope, dict[str, Any]]] = [
         events.motion_sample(TS, 12_345.5, -800.0, 0.25),
         {"position_mm": 12_345.5, "velocity_mm_s": -800.0, "acceleration_mm_s2": 0.25},
     ),
+    (
+        "signal_sample",
+        events.signal_sample(TS, "inverter.State.Mode", 2.0, "", "Run", source="les02"),
+        {"channel": "inverter.State.Mode", "value": 2.0, "unit": "", "text": "Run"},
+    ),
     ("ride_start", events.ride_start(TS, "r1", "up"), {"ride_id": "r1", "direction": "up"}),
     (
         "relevel",
@@ -150,7 +155,7 @@ def test_a_number_that_json_has_no_word_for_becomes_null(value: float) -> None:
 
 def test_only_samples_may_be_skipped() -> None:
     assert {type_ for type_, _, _ in TABLE if type_ in events.SAMPLES} == events.SAMPLES
-    assert {"position_sample", "motion_sample"} == events.SAMPLES
+    assert {"position_sample", "motion_sample", "signal_sample"} == events.SAMPLES
 
 
 def test_every_type_can_be_asked_for() -> None:

@@ -13,7 +13,7 @@ from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, TextMe
 from wsproto.events import Request as WsRequest
 
 from listener import events, outbound, pace
-from listener.inbound import INBOUND_BURST
+from listener.sessions import INBOUND_BURST
 from listener.websocket_server import WebSocketEventServer
 from tests.listener.serving import (
     PATIENCE_S,
@@ -242,12 +242,15 @@ async def test_with_a_rate_come_the_latest_values_and_every_state(start: Start) 
             assert mine[-1] == last, "it comes although nothing follows it"
 
 
-async def test_a_subscription_can_be_changed_in_the_session(start: Start) -> None:
+@pytest.mark.parametrize("in_payload", [False, True])
+async def test_a_subscription_can_be_changed_in_the_session(start: Start, in_payload: bool) -> None:
     server = await start()
     async with client_of(server) as client:
         await receive(client)
         server.broadcast(sample(1))
-        await client.send('{"type": "command:subscribe", "types": ["status"], "seq": true, "id": 7}')
+        wanted = {"types": ["status"], "seq": True}
+        parameters = {"payload": wanted} if in_payload else wanted
+        await client.send(json.dumps({"type": "command:subscribe", "id": 7, **parameters}))
         assert raws(await take(client, 1)) == [1]
         answer = await receive(client)
         assert (answer["type"], answer["payload"]) == ("result", {"command": "subscribe", "id": 7, "seq": 1})
@@ -260,22 +263,24 @@ async def test_a_subscription_can_be_changed_in_the_session(start: Start) -> Non
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ('{"type": "command:subscribe", "types": ["stauts"]}', "types: no such type: 'stauts'"),
-        ('{"type": "command:subscribe", "channel": "left"}', "channel: 'left'"),
-        ('{"type": "command:subscribe", "rate": -1}', "rate: '-1.0'"),
-        ('{"type": "command:subscribe", "rate": "fast"}', "$.rate"),
-        ('{"type": "command:subscribe", "chanel": "master"}', "chanel"),
+        ({"types": ["stauts"]}, "types: no such type: 'stauts'"),
+        ({"channel": "left"}, "channel: 'left'"),
+        ({"rate": -1}, "rate: '-1.0'"),
+        ({"rate": "fast"}, "$.rate"),
+        ({"chanel": "master"}, "chanel"),
+        ({"payload": {"channel": "left"}}, "channel: 'left'"),
     ],
 )
 async def test_a_bad_subscription_names_the_parameter_and_changes_nothing(
-    start: Start, command: str, named: str
+    start: Start, command: dict[str, object], named: str
 ) -> None:
     server = await start()
     async with client_of(server) as client:
         await receive(client)
-        await client.send(command)
+        await client.send(json.dumps({"type": "command:subscribe", "id": 7, **command}))
         error = await receive(client)
         assert (error["type"], error["payload"]["code"]) == ("error", "bad_message")
+        assert error["payload"]["details"]["id"] == 7
         assert named in error["payload"]["details"]["reason"]
         server.broadcast(sample(1))
         assert raws(await take(client, 1)) == [1]

@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from listener import events, inbound
+from listener import events, inbound, sessions
 from listener.access import Access, Scope
 from listener.config import WebsocketConfig
-from listener.sessions import Paths, Peer, Session
+from listener.sessions import Offered, Paths, Peer, Session
 from listener.websocket_server import WebSocketEventServer
 from tests.listener.serving import PATIENCE_S, until
 
-READ, CONTROL = "reads-only-0001", "controls-0001"
+READ, CONTROL, ROBOT = "reads-only-0001", "controls-0001", "climbs-0001"
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    session: Session, *, access: Access | None = None, **settings: Any
+    session: Session | Offered, *, access: Access | None = None, **settings: Any
 ) -> AsyncIterator[Served]:
     paths = Paths()
     paths.add("/ws/test", session)
@@ -91,6 +91,60 @@ async def test_it_knows_who_is_there_and_what_was_asked_for() -> None:
                 await recv(client)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
+
+
+async def test_a_robots_token_is_good_for_its_own_path_alone() -> None:
+    async def tell(peer: Peer) -> None:
+        await peer.send(peer.scope.name.encode())
+
+    async def closed(served: Served, path: str) -> tuple[int, str]:
+        async with served.client(f"{path}?token={ROBOT}") as client:
+            with pytest.raises(ConnectionClosed) as closed:
+                await recv(client)
+        assert closed.value.rcvd is not None
+        return closed.value.rcvd.code, closed.value.rcvd.reason
+
+    access = Access((), (), (ROBOT,))
+    refused = 1008, "this token is for robots, which have a path of their own"
+    async with serving(Offered(tell, for_robots=True), access=access) as served:
+        async with served.client(f"/ws/test?token={ROBOT}") as client:
+            assert await recv(client) == Scope.ROBOT.name
+        assert await closed(served, "/") == refused
+    async with serving(tell, access=access) as served:
+        assert await closed(served, "/ws/test") == refused
+
+
+async def test_a_path_says_how_much_its_clients_may_say() -> None:
+    eager = Offered(echo, rate=1000.0, burst=400.0)
+    async with serving(eager) as served, served.client("/ws/test") as client:
+        for number in range(300):
+            await client.send(str(number))
+        assert [await recv(client) for _ in range(300)] == [str(number) for number in range(300)]
+
+
+async def test_what_is_stuck_on_the_way_is_known() -> None:
+    seen: list[int] = []
+    go_on = asyncio.Event()
+
+    async def session(peer: Peer) -> None:
+        peer.offer([b"x"])
+        while peer.unread:  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.001)
+        while peer.offer([b"x" * 1000]):
+            pass
+        seen.append(peer.unread)
+        go_on.set()
+        async for _ in peer:
+            pass
+        seen.append(peer.unread)
+
+    async with serving(session, write_buffer=16384) as served, served.client("/ws/test") as client:
+        async with asyncio.timeout(PATIENCE_S):
+            client.transport.pause_reading()
+            await go_on.wait()
+    await until(lambda: len(seen) == 2)
+    assert seen[0] > 10_000
+    assert seen[1] == 0
 
 
 async def test_events_are_at_the_root_and_nowhere_else() -> None:
@@ -201,7 +255,7 @@ async def test_a_flood_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
                 await client.send("x")
                 await asyncio.sleep(0)
         assert client.close_code is not None
-    assert heard <= inbound.INBOUND_BURST + 2
+    assert heard <= sessions.INBOUND_BURST + 2
 
 
 async def test_stopping_does_not_wait_for_a_session_that_waits_for_something_else() -> None:
@@ -227,3 +281,19 @@ async def test_a_path_that_was_taken_back_is_not_there_any_more() -> None:
     assert list(paths) == ["/ws/test"]
     take_back()
     assert paths.find("/ws/test") is None
+
+
+async def test_binary_messages_go_after_text_and_with_it_or_not_at_all() -> None:
+    async def session(peer: Peer) -> None:
+        assert peer.offer([b"one", b"two"], [b"\x00\xff", bytes(70_000), b"x" * 300])
+        assert peer.offer((), [b""])
+        while peer.offer([b"text"], [bytes(5000)]):
+            pass
+        await peer.close()
+
+    async with serving(session) as served, served.client("/ws/test") as client:
+        heard = [await client.recv() for _ in range(6)]
+        assert heard == ["one", "two", b"\x00\xff", bytes(70_000), b"x" * 300, b""]
+        rest = [message async for message in client]
+        assert rest[::2] == ["text"] * (len(rest) // 2)
+        assert rest[1::2] == [bytes(5000)] * (len(rest) // 2)

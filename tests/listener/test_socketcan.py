@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listener.can_reader import raw_frame
-from listener.raw_frame import RawFrame
+from listener.raw_frame import Flag, RawFrame, length_of
 from listener.socketcan import lean_receive
 
 CLASSIC = struct.Struct("=IBB2x8s")
@@ -80,6 +80,17 @@ def test_a_can_fd_frame_is_read_alike(
 ) -> None:
     lean, stock = both(bus, FD.pack(can_id, length, flags, data))
     assert lean == stock
+    assert lean.flags & Flag.FD
+    assert (bool(lean.flags & Flag.BITRATE_SWITCH), bool(lean.flags & Flag.ERROR_STATE)) == (
+        bool(flags & kernel.CANFD_BRS),
+        bool(flags & kernel.CANFD_ESI),
+    )
+
+
+def test_what_a_remote_frame_asks_for_is_kept(bus: PairBus) -> None:
+    lean, stock = both(bus, CLASSIC.pack(0x123 | kernel.CAN_RTR_FLAG, 5, 0, b"leftover"))
+    assert lean == stock
+    assert (lean.data, length_of(lean.flags, lean.data)) == (b"", 5)
 
 
 def test_the_timestamp_is_the_kernels(bus: PairBus) -> None:

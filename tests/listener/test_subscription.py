@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.query import QueryError
 from listener.subscription import (
     EVERYTHING,
     Resume,
     Subscription,
-    SubscriptionError,
     from_command,
     parse_query,
 )
@@ -57,14 +57,14 @@ def test_an_address_asks_for_what_it_says(
     ],
 )
 def test_a_mistake_names_its_parameter(query: str, complaint: str) -> None:
-    with pytest.raises(SubscriptionError) as caught:
+    with pytest.raises(QueryError) as caught:
         parse_query(query)
     assert str(caught.value).startswith(complaint)
 
 
 @given(st.text(max_size=80))
 def test_whatever_an_address_says_it_is_a_subscription_or_a_mistake(query: str) -> None:
-    with contextlib.suppress(SubscriptionError):
+    with contextlib.suppress(QueryError):
         assert isinstance(parse_query(query)[0], Subscription)
 
 
@@ -89,6 +89,12 @@ def test_a_command_asks_for_the_same_as_an_address() -> None:
             [("position_sample", "slave"), ("gap", "slave")],
         ),
         (Subscription(channel="system"), [("status", "system")], [("status", "master")]),
+        (EVERYTHING, [], [("signal_sample", "default.PressureSensor.Pressure")]),
+        (
+            Subscription(types=frozenset({"signal_sample"}), channel="master"),
+            [("signal_sample", "default.PressureSensor.Pressure")],
+            [("position_sample", "master")],
+        ),
     ],
 )
 def test_what_is_for_everybody_passes_every_channel_and_a_gap_every_type(

@@ -465,6 +465,22 @@ async def test_nonsense_is_answered_to_its_sender_alone(start: Start, message: s
     assert server.counts["messages_received"] == 1
 
 
+@pytest.mark.parametrize("given", [1.5, "y" * 65, {}, [], True, 2**63, -(2**63) - 1])
+@pytest.mark.parametrize("command", ["command:subscribe", "command:stop"])
+async def test_an_id_that_could_not_come_back_as_it_was_is_refused_by_name(
+    start: Start, command: str, given: object
+) -> None:
+    server = await start()
+    async with client_of(server) as client:
+        await receive(client)
+        await client.send(json.dumps({"type": command, "id": given, "seq": True}))
+        told = (await receive(client))["payload"]
+        assert (told["code"], list(told["details"])) == ("bad_message", ["reason"])
+        assert told["details"]["reason"].endswith("at `$.id`")
+        tell(server, sample(1))
+        assert "seq" not in await receive(client), "nothing was done"
+
+
 @pytest.mark.parametrize(
     ("command", "details"),
     [
@@ -473,7 +489,7 @@ async def test_nonsense_is_answered_to_its_sender_alone(start: Start, message: s
             {"type": "command:fly", "id": 7, "unit": "mm"},
             {"reason": "no such command: command:fly", "id": 7},
         ),
-        ({"type": "x" * 1000, "id": "y" * 1000}, {"reason": f"no such command: {'x' * 64}", "id": "y" * 64}),
+        ({"type": "x" * 1000, "id": "y" * 64}, {"reason": f"no such command: {'x' * 64}", "id": "y" * 64}),
         ({"type": "µ", "id": None}, {"reason": "no such command: µ"}),
     ],
 )
