@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +168,10 @@ def _locked_slave(slot: Slot, fault: Fault, since: int, random: random.Random) -
 _OWN = {"silent_slave": _silent_slave, "locked_slave": _locked_slave, "jump": _jump}
 
 
+# Told of a bench that is about to end: a page that looked on would complain, and rightly.
+visitors: "list[Callable[[Bench], None]]" = []
+
+
 @contextmanager
 def benches(folder: Path, *, flags: tuple[str, ...] = FLAGS, **settings: str) -> Iterator[Bench]:
     """`folder` is the daemon's; its database is `les02.db` there."""
@@ -188,6 +192,8 @@ def benches(folder: Path, *, flags: tuple[str, ...] = FLAGS, **settings: str) ->
         bench.daemon.logged("listener_started")
         yield bench
     finally:
+        for leave in tuple(visitors):
+            leave(bench)
         bench.stop()
         bench.daemon.close()
 

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, WebSocket, expect, sync_playwright
 
 from tests.page import library
-from tests.page.bench import Bench, benches
+from tests.page.bench import Bench, benches, visitors
 from tests.page.can_bench import CanBench, can_benches
 from tests.page.robot_bench import RobotBench, robot_benches
 
@@ -158,7 +158,14 @@ def visit(browser: Browser) -> Iterator[Open]:
         made.page.goto(f"{url}/#/{view}")
         return made
 
+    def leave(ending: Bench) -> None:
+        for each in visits:
+            if each.url == ending.url:
+                each.page.context.close()
+
+    visitors.append(leave)
     yield opened
+    visitors.remove(leave)
     for each in visits:
         each.page.context.close()
     assert [trouble for each in visits for trouble in each.trouble] == []

@@ -40,6 +40,8 @@ export interface Bus {
   fd: boolean;
   is_sensor: boolean;
   writable: boolean;
+  /** Whether anything may be sent on any bus, as the configuration has it. */
+  transmit: boolean;
   /** "adapter", "software", null: not so; of the sensor's bus a sentence. */
   listen_only: string | null;
   received: number;
@@ -162,7 +164,7 @@ function learn(name: string, state: string, reason = ""): void {
   const is_sensor = name === SENSOR;
   const unknown = { device_type: null, channel: null, baudrate: null, fd: false, listen_only: null, dropped: null };
   const counts = { received: 0, sent: 0, uptime_s: 0, dbc: [], recording: { bus: name, state: "idle" } };
-  const learnt = { name, state: turned, reason, is_sensor, writable: false, ...unknown, ...counts };
+  const learnt = { name, state: turned, reason, is_sensor, writable: false, transmit: true, ...unknown, ...counts };
   buses.value = [...others, learnt].sort((one, other) => one.name.localeCompare(other.name));
 }
 

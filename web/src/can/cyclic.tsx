@@ -1,13 +1,13 @@
 /** What is sent again and again, on every bus and by whomever, and stopping it. */
 
-import { bench } from "../bench";
+import { bench, tryTo } from "../bench";
 import { number } from "../format";
 import { t } from "../i18n";
 import { idText, octetsText } from "./frame_form";
 import { usePoll } from "./poll";
 import { remove } from "./rest";
 import type { Cyclic } from "./sending";
-import { cyclics, cyclicsOld, ownerOf, readCyclics, trySend } from "./sending";
+import { cyclics, cyclicsOld, ownerOf, readCyclics } from "./sending";
 
 const EVERY_MS = 1500;
 
@@ -55,7 +55,7 @@ function Row({ task }: { task: Cyclic }) {
   const owner = ownerOf(task);
   const name = `${task.name} ${idText(task.can_id, task.is_extended)}`.trim();
   const stop = async () => {
-    await trySend(remove(`/cyclic/${task.id}`));
+    await tryTo(remove(`/cyclic/${task.id}`));
     await readCyclics();
   };
   return (

@@ -11,7 +11,7 @@ import { sizeText } from "./figures";
 import { parseNumber } from "./frame_form";
 import { usePoll } from "./poll";
 import { get, linkTo, post, remove } from "./rest";
-import { trySend, whyNot } from "./sending";
+import { whyNot } from "./sending";
 import type { BusStatus } from "./stream";
 import "./tools.css";
 
@@ -96,11 +96,11 @@ export function Recordings() {
     });
   };
   const replay = async (name: string) => {
-    await trySend(post(`${pathOf(name)}/replay`, { bus: chosen.value, speed: speed.value }));
+    await tryTo(post(`${pathOf(name)}/replay`, { bus: chosen.value, speed: speed.value }));
     now();
   };
   const stopReplay = async (name: string) => {
-    await trySend(post("/recordings/replay/stop", { bus: name }));
+    await tryTo(post("/recordings/replay/stop", { bus: name }));
     now();
   };
 

@@ -2,7 +2,6 @@
 
 import { computed, signal } from "@preact/signals";
 import { bench, tryTo } from "../bench";
-import { Refusal } from "../connection";
 import type { Args, Key } from "../i18n";
 import { bus, chosen, clientName } from "./buses";
 import type { Frame } from "./frame_form";
@@ -26,40 +25,26 @@ export interface Cyclic {
   error: string;
 }
 
-/** Told by a refusal: nothing else says it. */
-const transmitIsOff = signal(false);
-const TRANSMIT_OFF = "transmit is false";
-
 /** Null: the bus that is looked at can be sent on. */
 export const whyNot = computed<{ key: Key; args?: Args } | null>(() => {
   const { value } = bus;
   if (value === null) return { key: "can_no_bus" };
   if (value.is_sensor) return { key: "can_bus_sensor" };
   if (!bench.value.mayChange) return { key: "wb_send_read_only" };
-  if (transmitIsOff.value || (value as { transmit?: boolean }).transmit === false) return { key: "wb_send_transmit_off" };
+  if (!value.transmit) return { key: "wb_send_transmit_off" };
   if (value.listen_only !== null || !value.writable) return { key: "wb_send_listen_only", args: { bus: value.name } };
   if (value.state !== "bus_up") return { key: "wb_send_bus_lost", args: { bus: value.name } };
   return null;
 });
 
-/** Null: it was refused, which is told. */
-export function trySend<T>(doing: Promise<T>): Promise<T | null> {
-  return tryTo(
-    doing.catch((error: unknown) => {
-      if (error instanceof Refusal && error.code === "403" && error.reason.includes(TRANSMIT_OFF)) transmitIsOff.value = true;
-      throw error;
-    }),
-  );
-}
-
 export function sendOnce(wanted: Wanted): Promise<{ sent: number } | null> {
-  return trySend(post("frame" in wanted ? "/send" : "/send_message", bodyOf(wanted)));
+  return tryTo(post("frame" in wanted ? "/send" : "/send_message", bodyOf(wanted)));
 }
 
 export async function sendEvery(wanted: Wanted, periodMs: number, pinned: boolean): Promise<Cyclic | null> {
   const path = "frame" in wanted ? "/cyclic" : "/cyclic/message";
   const body = { ...bodyOf(wanted), period_ms: periodMs, client: clientName, pinned };
-  const started = await trySend(post<Cyclic>(path, body));
+  const started = await tryTo(post<Cyclic>(path, body));
   await readCyclics();
   return started;
 }

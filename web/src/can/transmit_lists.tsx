@@ -10,7 +10,7 @@ import { get, post, put, remove } from "./rest";
 import type { Entry, TransmitList } from "./transmit_list";
 import { entryOf, entryText } from "./transmit_list";
 import type { Cyclic, Wanted } from "./sending";
-import { cyclics, readCyclics, trySend, whyNot } from "./sending";
+import { cyclics, readCyclics, whyNot } from "./sending";
 
 const names = signal<string[] | null>(null);
 const shown = signal<TransmitList | null>(null);
@@ -72,17 +72,17 @@ function List({ list }: { list: TransmitList }) {
   const running = (started.value[name] ?? []).filter((id) => alive.has(id));
   const cyclic = frames.filter((entry) => entry.period_ms != null);
   const send = async () => {
-    const sent = await trySend(post<{ sent: number }>(`${pathOf(name)}/send`, { bus: chosen.value }));
+    const sent = await tryTo(post<{ sent: number }>(`${pathOf(name)}/send`, { bus: chosen.value }));
     if (sent) tell(t("wb_list_sent", { count: sent.sent, bus: chosen.value }));
   };
   const start = async () => {
     const body = { bus: chosen.value, client: clientName };
-    const tasks = await trySend(post<Cyclic[]>(`${pathOf(name)}/start`, body));
+    const tasks = await tryTo(post<Cyclic[]>(`${pathOf(name)}/start`, body));
     if (tasks) started.value = { ...started.value, [name]: tasks.map((task) => task.id) };
     await readCyclics();
   };
   const stop = async () => {
-    for (const id of running) await trySend(remove(`/cyclic/${id}`));
+    for (const id of running) await tryTo(remove(`/cyclic/${id}`));
     await readCyclics();
   };
   return (
