@@ -119,15 +119,15 @@ class Bench:
         slots = Sensor(self._car, self._faults, seed=1).slots()
         start = time.monotonic()
         while True:
-            with self._lock:
-                slot = next(slots)
-                self._number = slot.number
-            ahead_s = start + slot.number / SLOTS_PER_S - time.monotonic()
+            ahead_s = start + (self._number + 1) / SLOTS_PER_S - time.monotonic()
             if ahead_s < -CATCH_UP_S:
                 start -= ahead_s
             if self._ended.wait(max(0.0, ahead_s)):
                 return
+            # Asked where the car is only now: what waited for its turn would be an old place with a new time.
             with self._lock:
+                slot = next(slots)
+                self._number = slot.number
                 self._send(slot)
 
     def _send(self, slot: Slot) -> None:

@@ -233,6 +233,7 @@ def test_the_operators_own_stop_works_with_the_stick_in_hand(
     robot_bench: RobotBench, robot: Robot, visit: Open
 ) -> None:
     mine = dashboard(robot_bench, visit)
+    mine.ready()
     mine.stick("robot_move").focus()
     mine.page.keyboard.down("ArrowUp")
     moves(mine.seen, robot)
