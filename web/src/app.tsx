@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { Arrays } from "./arrays/arrays";
 import { Banner } from "./banner";
 import { bench, refused } from "./bench";
 import { Can } from "./can/can";
@@ -32,6 +33,7 @@ const TABS: Tab[] = [
   { path: "rides", title: "rides", part: "rides", view: ([which]) => (which ? <RideView key={which} which={which} /> : <Rides />) },
   { path: "can", title: "can", part: "workbench", view: ([section]) => <Can section={section} /> },
   { path: "robots", title: "robots", part: "robots", view: () => <Robots /> },
+  { path: "signals", title: "ar_title", part: "arrays", view: ([section]) => <Arrays section={section} /> },
 ];
 
 /** Reached from a tab's view, and belonging to it. */

@@ -1,10 +1,12 @@
 /** Deutsch. */
 
+import { arrays } from "./arrays/de";
 import { can } from "./can/de";
 import type { Key } from "./i18n";
 import { robots } from "./robots/de";
 
 export const de: Record<Key, string> = {
+  ...arrays,
   ...can,
   ...robots,
 

@@ -1,9 +1,11 @@
 /** English. A word in braces is filled in. The keys of both languages are compared by the compiler and a test. */
 
+import { arrays } from "./arrays/en";
 import { can } from "./can/en";
 import { robots } from "./robots/en";
 
 export const en = {
+  ...arrays,
   ...can,
   ...robots,
 

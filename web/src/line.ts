@@ -20,6 +20,8 @@ export interface End {
   /** Called for every attempt. */
   address: () => string;
   heard: (text: string) => void;
+  /** Of who has asked for binary messages. */
+  heardBinary?: (message: ArrayBuffer) => void;
   changed: (link: Link) => void;
   /** Says something that will be answered. */
   probe: () => void;
@@ -81,12 +83,13 @@ export class Line {
     this.end.changed({ state: "connecting" });
     const socket = new WebSocket(this.end.address());
     this.socket = socket;
+    socket.binaryType = "arraybuffer";
     this.heardAt = performance.now();
     socket.onopen = () => {
       this.heardAt = performance.now();
       this.end.begun?.();
     };
-    socket.onmessage = (message) => this.receive(String(message.data));
+    socket.onmessage = (message) => this.receive(message.data as string | ArrayBuffer);
     socket.onclose = (event) => {
       if (this.socket !== socket) return;
       if (event.code === NOT_ALLOWED) this.refused(event.reason);
@@ -94,7 +97,7 @@ export class Line {
     };
   }
 
-  private receive(text: string): void {
+  private receive(message: string | ArrayBuffer): void {
     this.heardAt = performance.now();
     this.askedAt = null;
     if (!this.isOpen) {
@@ -102,7 +105,8 @@ export class Line {
       this.retryMs = FIRST_RETRY_MS;
       this.end.changed({ state: "open" });
     }
-    this.end.heard(text);
+    if (typeof message === "string") this.end.heard(message);
+    else this.end.heardBinary?.(message);
   }
 
   private look(): void {

@@ -141,14 +141,19 @@ export function drawPlot(
 }
 
 function ticksOf(_: uPlot, ticks: number[], __: number, ___: number, step: number): string[] {
-  const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+  const most = Math.max(...ticks.map(Math.abs));
+  if (most >= 1e6) {
+    const places = Math.min(9, Math.max(0, Math.ceil(Math.log10(most / step))));
+    return ticks.map((tick) => (tick === 0 ? "0" : Number(tick.toPrecision(places + 1)).toExponential()));
+  }
+  const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
   return ticks.map((tick) => figure(tick, digits));
 }
 
 function padded(low: number | null, high: number | null, least: number, above: number): [number, number] {
   if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [-least / 2, least / 2];
-  const span = Math.max(high - low, least);
   const middle = (low + high) / 2;
+  const span = Math.max(high - low, least, Math.abs(middle) * 1e-9);
   return [middle - 0.56 * span, middle + above * span];
 }
 

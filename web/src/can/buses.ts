@@ -17,7 +17,7 @@ import type { Key } from "../i18n";
 import { t } from "../i18n";
 import { keep, recall } from "../settings";
 import { textOfNamed } from "./connecting";
-import { get } from "./rest";
+import { get } from "../rest";
 import type { BusStatus, CanFrame } from "./stream";
 import { CanStream } from "./stream";
 

@@ -4,8 +4,8 @@ import { bench, tryTo } from "../bench";
 import { number } from "../format";
 import { t } from "../i18n";
 import { idText, octetsText } from "./frame_form";
-import { usePoll } from "./poll";
-import { remove } from "./rest";
+import { usePoll } from "../poll";
+import { remove } from "../rest";
 import type { Cyclic } from "./sending";
 import { cyclics, cyclicsOld, ownerOf, readCyclics } from "./sending";
 

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { buses } from "./buses";
-import { get } from "./rest";
+import { get } from "../rest";
 import type { DbcMessage } from "./signal_form";
 
 /** By bus. A bus that is not there is not known yet, or has no files. */

@@ -12,7 +12,7 @@ import { about, buses, choose, refreshBuses } from "./buses";
 import type { DeviceType, Form, Found } from "./connecting";
 import { bodyOf, canFd, dataRatesOf, fitting, freeName, listensByItself, needsRate, problemOf } from "./connecting";
 import { ratesOf, textOfRate, TYPES } from "./connecting";
-import { get, post } from "./rest";
+import { get, post } from "../rest";
 
 const CHANNELS: Record<DeviceType, string> = {
   canable: "/dev/ttyACM0",

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { tryTo } from "../bench";
 import { figure, t } from "../i18n";
 import { digitsOf, labelOf } from "./frames";
-import { get } from "./rest";
+import { get } from "../rest";
 import type { DbcMessage, DbcSignal } from "./signal_form";
 
 type InFile = DbcMessage & { file: string };

@@ -10,7 +10,7 @@ import { t, word } from "../i18n";
 import { tell, UNDO_MS } from "../toast";
 import { bus, buses, chosen, refreshBuses } from "./buses";
 import { FileMessages } from "./file_messages";
-import { get, post, remove, upload } from "./rest";
+import { get, post, remove, upload } from "../rest";
 
 interface File_ {
   name: string;

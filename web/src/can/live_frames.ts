@@ -11,7 +11,7 @@ import { api } from "../bench";
 import { bus, chosen } from "./buses";
 import type { Counted, Row, Shown } from "./frames";
 import { FrameTable, shown } from "./frames";
-import { get } from "./rest";
+import { get } from "../rest";
 import { CanStream } from "./stream";
 
 /** So often a second the newest frame of each identifier comes. */

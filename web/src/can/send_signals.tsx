@@ -7,7 +7,7 @@ import { t } from "../i18n";
 import { exact } from "./figures";
 import type { Problem } from "./frame_form";
 import { idText, octetsText } from "./frame_form";
-import { post } from "./rest";
+import { post } from "../rest";
 import type { Wanted } from "./sending";
 import type { DbcMessage, DbcSignal, Texts, Values } from "./signal_form";
 import { byField, checkSignals, choice, initialTexts, isChoice, selections, shownSignals, textOf } from "./signal_form";

@@ -5,7 +5,7 @@ import { bench, tryTo } from "../bench";
 import type { Args, Key } from "../i18n";
 import { bus, chosen, clientName } from "./buses";
 import type { Frame } from "./frame_form";
-import { get, post } from "./rest";
+import { get, post } from "../rest";
 import type { Values } from "./signal_form";
 
 /** By identifier and octets, or by names. */

@@ -10,8 +10,8 @@ import { chosen } from "./buses";
 import { SHOWN_S, SmallCurve } from "./curve";
 import { useMessages } from "./dbc";
 import { idText } from "./frame_form";
-import { usePoll } from "./poll";
-import { get, post } from "./rest";
+import { usePoll } from "../poll";
+import { get, post } from "../rest";
 import type { DbcMessage } from "./signal_form";
 import "./tools.css";
 

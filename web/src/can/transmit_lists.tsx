@@ -6,7 +6,7 @@ import { bench, tryTo } from "../bench";
 import { t } from "../i18n";
 import { tell, UNDO_MS } from "../toast";
 import { chosen, clientName } from "./buses";
-import { get, post, put, remove } from "./rest";
+import { get, post, put, remove } from "../rest";
 import type { Entry, TransmitList } from "./transmit_list";
 import { entryOf, entryText } from "./transmit_list";
 import type { Cyclic, Wanted } from "./sending";

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { api } from "../bench";
-import { linkTo } from "../can/rest";
+import { linkTo } from "../rest";
 import { age, withUnit } from "../format";
 import { t, word } from "../i18n";
 import type { Desk } from "./desk";

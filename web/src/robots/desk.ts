@@ -13,7 +13,7 @@
 
 import { effect, signal, untracked } from "@preact/signals";
 import { api } from "../bench";
-import { get } from "../can/rest";
+import { get } from "../rest";
 import type { Link } from "../conditions";
 import { Line } from "../line";
 import { keep, recall, token } from "../settings";

@@ -5,9 +5,9 @@
  * is the code of an API that does not answer at all.
  */
 
-import { api } from "../bench";
-import { Refusal } from "../connection";
-import { token } from "../settings";
+import { api } from "./bench";
+import { Refusal } from "./connection";
+import { token } from "./settings";
 
 const ANSWER_MS = 15_000;
 /** A file may be read for a minute. */
@@ -27,6 +27,10 @@ export function put<T>(path: string, body: unknown): Promise<T> {
   return call<T>("PUT", path, JSON.stringify(body), "application/json");
 }
 
+export function patch<T>(path: string, body: unknown): Promise<T> {
+  return call<T>("PATCH", path, JSON.stringify(body), "application/json");
+}
+
 export function remove<T>(path: string, query: Values = {}): Promise<T> {
   return call<T>("DELETE", path + queryOf(query));
 }
@@ -39,8 +43,57 @@ export function upload<T>(path: string, file: File, query: Values = {}): Promise
 }
 
 /** For a link, which can send no header. */
-export function linkTo(path: string): string {
-  return baseUrl() + path + queryOf(token.value ? { token: token.value } : {});
+export function linkTo(path: string, query: Values = {}): string {
+  return baseUrl() + path + queryOf(token.value ? { ...query, token: token.value } : query);
+}
+
+/** However long it takes: how much of it has gone is told, and `abort` of what is returned gives it up. */
+export function uploadSlowly<T>(path: string, file: File, went: (octets: number) => void): { done: Promise<T>; abort: () => void } {
+  const form = new FormData();
+  form.append("file", file);
+  const asked = new XMLHttpRequest(); // fetch does not tell how much has gone
+  const done = new Promise<T>((resolve, reject) => {
+    asked.open("POST", baseUrl() + path);
+    if (token.value) asked.setRequestHeader("Authorization", `Bearer ${token.value}`);
+    asked.responseType = "json";
+    asked.upload.onprogress = ({ loaded }) => went(Math.min(loaded, file.size));
+    asked.onload = () => {
+      if (asked.status < 300) resolve(asked.response as T);
+      else reject(new Refusal(String(asked.status), reasonOf(asked.response)));
+    };
+    asked.onerror = () => reject(new Refusal("unreachable", ""));
+    asked.onabort = () => reject(new Refusal("aborted", ""));
+    asked.send(form);
+  });
+  return { done, abort: () => asked.abort() };
+}
+
+/** The text of an answer, no more of it than `most` characters; the rest is not read. */
+export async function textOf(path: string, query: Values, most: number): Promise<{ text: string; isWhole: boolean }> {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), ANSWER_MS);
+  try {
+    const headers: Record<string, string> = token.value ? { Authorization: `Bearer ${token.value}` } : {};
+    const answer = await fetch(baseUrl() + path + queryOf(query), { headers, signal: abort.signal });
+    if (!answer.ok) throw new Refusal(String(answer.status), reasonOf(await answer.json()));
+    const reader = answer.body!.getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return { text, isWhole: true };
+      text += decoder.decode(value, { stream: true });
+      if (text.length > most) {
+        await reader.cancel();
+        return { text: text.slice(0, most), isWhole: false };
+      }
+    }
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal("unreachable", "");
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function call<T>(method: string, path: string, body?: string | FormData, type?: string): Promise<T> {

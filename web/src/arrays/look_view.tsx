@@ -1,0 +1,211 @@
+/** A quick look at an array: a curve, a picture, or a small table. */
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { Chart, useZoom } from "../chart";
+import { Refusal } from "../connection";
+import { number } from "../format";
+import { t, word } from "../i18n";
+import type { Look as ChartLook } from "../plot";
+import { get, textOf } from "../rest";
+import type { Entry } from "./library";
+import type { Answer, Curves, Plan, Rows } from "./look";
+import { beginningOf, curvesOf, gridOf, numbersOf, planOf, sliceOf, tableOf, textOfValue } from "./look";
+import { Heat, shortNumber } from "./picture";
+
+const CUT = 1000;
+/** Characters in which the wanted numbers are, surely. */
+const LONG_NUMBER = 26;
+
+interface Seen {
+  plan: Plan;
+  answer: Answer;
+}
+
+export function Look({ entry }: { entry: Entry }) {
+  const { index, shape, dtype, octets } = entry;
+  const layer = useSignal(0);
+  const seen = useSignal<Seen | null>(null);
+  const wrong = useSignal("");
+  const plan = useMemo(() => planOf(shape, dtype, octets, layer.value), [index, layer.value]);
+  useEffect(() => {
+    let left = false;
+    wrong.value = "";
+    ask(index, plan).then(
+      (answer) => {
+        if (!left) seen.value = { plan, answer };
+      },
+      (error: unknown) => {
+        if (!(error instanceof Refusal)) throw error;
+        if (!left) wrong.value = error.reason || word("refusal", error.code);
+      },
+    );
+    return () => {
+      left = true;
+    };
+  }, [plan]);
+  const layers = plan.kind === "picture" ? plan.layers : 1;
+  return (
+    <div class="look">
+      {layers > 1 && (
+        <label>
+          {t("ar_layer", { count: layers })}{" "}
+          <input
+            type="number"
+            min="0"
+            max={layers - 1}
+            value={layer.value}
+            onInput={(event) => {
+              const wanted = event.currentTarget.valueAsNumber;
+              if (Number.isInteger(wanted) && wanted >= 0 && wanted < layers) layer.value = wanted;
+            }}
+          />
+        </label>
+      )}
+      {wrong.value && (
+        <p class="told bad" role="alert">
+          {wrong.value}
+        </p>
+      )}
+      {seen.value === null ? !wrong.value && <p class="hint">{t("loading")}</p> : <Found seen={seen.value} shape={shape} />}
+    </div>
+  );
+}
+
+async function ask(index: number, plan: Plan): Promise<Answer> {
+  const path = `/array/${index}`;
+  if (plan.kind === "empty" || plan.kind === "too_wide") return { shape: [], dtype: "", data: [] };
+  if (plan.kind === "value") return get<Answer>(path);
+  const query = { rows: sliceOf(plan.rows) };
+  if (plan.kind !== "beginning") return get<Answer>(path, query);
+  const { text } = await textOf(path, query, LONG_NUMBER * plan.count);
+  return { shape: [plan.count], dtype: "", data: beginningOf(text, plan.count) };
+}
+
+function Found({ seen: { plan, answer }, shape }: { seen: Seen; shape: number[] }) {
+  switch (plan.kind) {
+    case "empty":
+      return <p class="hint">{t("ar_empty")}</p>;
+    case "too_wide":
+      return <p class="hint">{t("ar_too_wide")}</p>;
+    case "value":
+      return <p class="value">{cut(textOfValue(answer.data, answer.dtype))}</p>;
+    case "curves":
+      return <CurvesOf answer={answer} rows={plan.rows} across={plan.across} shape={shape} />;
+    case "beginning":
+      return <CurvesOf answer={answer} rows={plan.rows} across={false} shape={shape} beginning />;
+    case "picture":
+      return <PictureOf answer={answer} plan={plan} shape={shape} />;
+    case "table":
+      return <TableOf answer={answer} shape={shape} />;
+  }
+}
+
+interface CurvesProps {
+  answer: Answer;
+  rows: Rows;
+  across: boolean;
+  shape: number[];
+  beginning?: boolean;
+}
+
+function CurvesOf({ answer, rows, across, shape, beginning = false }: CurvesProps) {
+  const zoom = useZoom();
+  const curves = useMemo(() => curvesOf(answer.data, rows, across), [answer]);
+  const [, ...values] = curves.columns;
+  const look: ChartLook = {
+    title: t("ar_value"),
+    xTitle: t("ar_number"),
+    xValue: (value) => number(value),
+    leastSpan: 1e-9,
+    lines: values.map((_, index) => ({
+      label: values.length === 1 ? t("ar_value") : t(across ? "ar_row" : "ar_column", { number: String(index) }),
+      color: `--curve-${1 + (index % 8)}`,
+      unit: "",
+      digits: 4,
+    })),
+  };
+  return (
+    <>
+      <Chart look={look} zoom={zoom} data={curves.columns} class="low" />
+      <p class="hint">
+        {beginning
+          ? t("ar_beginning", { count: values[0]?.length ?? 0 })
+          : across
+            ? rows.to < shape[0]! && t("ar_first_rows", { shown: rows.to, all: shape[0]! })
+            : rows.step > 1 && t("ar_every", { step: rows.step, all: shape[0]! })}{" "}
+        <Statistics values={values.flat()} curves={curves} />
+      </p>
+    </>
+  );
+}
+
+function Statistics({ values, curves: { odd } }: { values: Iterable<number | null>; curves: Pick<Curves, "odd"> }) {
+  const found = numbersOf(values);
+  const words = found && {
+    count: number(found.count),
+    low: shortNumber(found.low),
+    high: shortNumber(found.high),
+    mean: shortNumber(found.mean),
+    deviation: shortNumber(found.deviation),
+  };
+  return (
+    <>
+      {words && <span class="statistics">{t("ar_statistics", words)}</span>} {odd > 0 && <span class="odd">{t("ar_odd", { count: odd })}</span>}
+    </>
+  );
+}
+
+function PictureOf({ answer, plan, shape }: { answer: Answer; plan: Plan & { kind: "picture" }; shape: number[] }) {
+  const grid = useMemo(() => gridOf(answer.data, shape.length), [answer]);
+  const { step, from } = plan.rows;
+  return (
+    <>
+      <Heat grid={grid} first={shape.length > 2 ? 0 : from} step={shape.length > 2 ? 1 : step} />
+      <p class="hint">
+        {shape.length === 2 && step > 1 && t("ar_every", { step, all: shape[0]! })} {shape.length > 3 && t("ar_first_plane")}{" "}
+        <Statistics values={grid.values} curves={grid} />
+      </p>
+    </>
+  );
+}
+
+function TableOf({ answer, shape }: { answer: Answer; shape: number[] }) {
+  const { head, rows, more } = tableOf(answer);
+  const left = shape[0]! - rows.length;
+  return (
+    <>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("ar_values")}>
+        <table class="values">
+          <thead>
+            <tr>
+              <th scope="col">{t("ar_number")}</th>
+              {head.map((each, index) => (
+                <th key={index} scope="col">
+                  {each || t("ar_value")}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.number}>
+                <th scope="row">{row.number}</th>
+                {row.cells.map((cell, index) => (
+                  <td key={index}>{cut(cell)}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="hint">
+        {left > 0 && t("ar_more_rows", { count: left })} {more > 0 && t("ar_more_columns", { count: more })}
+      </p>
+    </>
+  );
+}
+
+function cut(text: string): string {
+  return text.length > CUT ? `${text.slice(0, CUT)} …` : text;
+}

@@ -1,0 +1,40 @@
+import { beforeAll, expect, test, vi } from "vitest";
+
+vi.stubGlobal("window", { matchMedia: () => ({ matches: false }) });
+vi.stubGlobal("location", { protocol: "http:", host: "localhost", hostname: "localhost" });
+let read: typeof import("../src/arrays/terms").read;
+let wantedOf: typeof import("../src/arrays/terms").wantedOf;
+let signalsOf: typeof import("../src/arrays/sources").signalsOf;
+
+beforeAll(async () => {
+  ({ read, wantedOf } = await import("../src/arrays/terms"));
+  ({ signalsOf } = await import("../src/arrays/sources"));
+});
+
+test.each(["", "{", "null", "7", '"x"', '{"source":5,"window":77,"rate":"20"}'])("%j in the browser's drawer is no trouble", (kept) => {
+  expect(read(kept)).toEqual({ source: "demo", window: 500, rate: 20, span: 20, loop: false });
+});
+
+test("what was chosen is kept", () => {
+  const terms = { source: "array:3", window: 1000, rate: 5, span: 50, loop: true };
+  expect(read(JSON.stringify(terms))).toEqual(terms);
+});
+
+test("of a live source all points that are shown are asked for, of an array a piece", () => {
+  const terms = { source: "les02.velocity", window: 1000, rate: 5, span: 50, loop: true };
+  expect(wantedOf(terms)).toEqual({ source: "les02.velocity", window: 1000, rate: 5 });
+  expect(wantedOf({ ...terms, source: "array:3" })).toEqual({ source: "array:3", window: 20, rate: 5, loop: true });
+});
+
+test("every signal of a bus is a source once, and none whose name the listener could not take apart", () => {
+  const signal = { name: "Pressure", unit: "bar" };
+  const found = signalsOf("inverter", [
+    { name: "Oil", signals: [signal, { name: "A.b", unit: null }, { name: "Mode", unit: null }] },
+    { name: "Oil", signals: [signal] },
+    { name: "x.y", signals: [signal] },
+  ]);
+  expect(found).toEqual([
+    { source: "signal:inverter.Oil.Mode", name: "Oil.Mode", unit: "" },
+    { source: "signal:inverter.Oil.Pressure", name: "Oil.Pressure", unit: "bar" },
+  ]);
+});
