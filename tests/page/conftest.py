@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, WebSocket, expect, sync_playwright
 
 from tests.page import library
+from tests.page.array_bench import ArrayBench, array_benches
 from tests.page.bench import Bench, benches, visitors
 from tests.page.can_bench import CanBench, can_benches
 from tests.page.robot_bench import RobotBench, robot_benches
@@ -209,3 +210,16 @@ def robot_bench(running_robot_bench: RobotBench) -> Iterator[RobotBench]:
     """Without a robot."""
     yield running_robot_bench
     running_robot_bench.clear()
+
+
+@pytest.fixture(scope="module")
+def running_array_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArrayBench]:
+    with array_benches(tmp_path_factory.mktemp("arrays")) as running:
+        yield running
+
+
+@pytest.fixture
+def array_bench(running_array_bench: ArrayBench) -> Iterator[ArrayBench]:
+    """Without an array; nothing is connected but the sensor."""
+    yield running_array_bench
+    running_array_bench.clear()

@@ -78,7 +78,7 @@ export const arrays: Record<keyof typeof english, string> = {
   ar_values: "Werte",
   ar_row: "Zeile {number}",
   ar_column: "Spalte {number}",
-  ar_every: "Gezeigt ist jede {step}. von {all} Zeilen.",
+  ar_every: "Von {all} Zeilen ist jede {step}. gezeigt.",
   ar_first_rows: "Gezeigt sind die ersten {shown} von {all} Zeilen.",
   ar_first_plane: "Gezeigt ist die erste Ebene dieser Schicht.",
   ar_beginning: "Gezeigt sind die ersten {count} Werte von Zeile 0; für mehr ist sie zu lang.",

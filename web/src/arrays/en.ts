@@ -76,7 +76,7 @@ export const arrays = {
   ar_values: "Values",
   ar_row: "Row {number}",
   ar_column: "Column {number}",
-  ar_every: "Every {step}th of {all} rows is shown.",
+  ar_every: "Of {all} rows one in {step} is shown.",
   ar_first_rows: "The first {shown} of {all} rows are shown.",
   ar_first_plane: "The first plane of this layer is shown.",
   ar_beginning: "The first {count} values of row 0 are shown; it is too long for more.",

@@ -10,6 +10,7 @@ import type { Key } from "../i18n";
 import { language, t } from "../i18n";
 import type { Look } from "../plot";
 import { usePoll } from "../poll";
+import { shownTheme } from "../settings";
 import type { Axis, Drawn } from "./drawn";
 import { live, plain, Roll } from "./drawn";
 import type { Packet } from "./packet";
@@ -51,6 +52,7 @@ class Scope {
   private roll = new Roll(1);
   private packet: Packet | null = null;
   private drawn: Drawn | null = null;
+  private drawnVersion = -1;
   /** Counts what has changed. */
   version = 0;
   paused = false;
@@ -75,9 +77,9 @@ class Scope {
 
   /** Null: nothing has come. */
   current(): Drawn | null {
-    if (this.paused) return this.drawn;
+    if (this.paused || this.packet === null || this.drawnVersion === this.version) return this.drawn;
     const { source } = terms.peek();
-    if (this.packet === null) return null;
+    this.drawnVersion = this.version;
     this.drawn = isArray(source) ? this.roll.drawn() : source === DEMO ? plain(this.packet) : live(this.packet);
     return this.drawn;
   }
@@ -104,8 +106,10 @@ function Shown({ scope }: { scope: Scope }) {
   const { source, span } = terms.value;
   const { unit, streaming } = scope.stream.state.value;
   const late = useLateness(scope);
-  const feeds = useMemo(() => feedsOf(scope, axis, odd), [scope]);
-  const looks = useMemo(() => looksOf(source, unit, axis.value, span), [source, unit, axis.value, span, language.value]);
+  const drawing = [scope, source, unit, axis.value, span, language.value];
+  // A chart that is made anew is drawn anew.
+  const feeds = useMemo(() => feedsOf(scope, axis, odd), [...drawing, shownTheme()]);
+  const looks = useMemo(() => looksOf(source, unit, axis.value, span), drawing);
   useEffect(() => {
     zoom.span.value = null;
     paused.value = false;
@@ -133,8 +137,8 @@ function Shown({ scope }: { scope: Scope }) {
       <Trouble scope={scope} late={late} odd={odd.value} />
       {paused.value && <p class="told warn">{t("ar_paused")}</p>}
       <div class={isOld ? "stack old" : "stack"} data-axis={axis.value}>
-        <Chart look={looks.signal} zoom={zoom} feed={feeds.signal} class="upper" />
-        <Chart look={looks.rolling} zoom={zoom} feed={feeds.rolling} class="low" />
+        <Chart key={`signal ${source} ${axis.value}`} look={looks.signal} zoom={zoom} feed={feeds.signal} class="upper" />
+        <Chart key={`rolling ${source} ${axis.value}`} look={looks.rolling} zoom={zoom} feed={feeds.rolling} class="low" />
       </div>
       <p class="hint">{t("ar_rolling_help", { span: String(span) })}</p>
     </>
@@ -161,8 +165,8 @@ function Trouble({ scope, late, odd }: { scope: Scope; late: number | null; odd:
   const { streaming, ended, waiting, reason, error, skipped } = scope.stream.state.value;
   const { source } = terms.value;
   const told: [string, string, boolean][] = [];
-  if (link.state === "waiting") told.push(["no_link", t("ar_no_link", { reason: link.reason }), true]);
-  else if (link.state === "refused") told.push(["refused", t("ar_refused", { reason: link.reason }), true]);
+  if (link.state === "refused") told.push(["refused", t("ar_refused", { reason: link.reason }), true]);
+  else if (scope.stream.isLost.value) told.push(["no_link", t("ar_no_link", { reason: link.state === "waiting" ? link.reason : "" }), true]);
   else if (error) told.push(["error", t("ar_error", { reason: error }), true]);
   else if (waiting) told.push(["waiting", t("ar_waiting", { source, reason }), true]);
   else if (late !== null) told.push(["late", t("ar_late", { age: age(late) }), true]);
@@ -194,8 +198,8 @@ function feedsOf(scope: Scope, axis: Value<Axis>, odd: Value<number>) {
     let shown = "";
     return () => {
       const { source, span } = terms.peek();
-      const version = `${source} ${span} ${scope.version}`;
-      if (version === shown || scope.paused) return null;
+      const version = `${source} ${span} ${scope.paused ? "paused" : scope.version}`;
+      if (version === shown) return null;
       shown = version;
       const drawn = scope.current() ?? { x: [], y: [], axis: "plain" as const, odd: 0 };
       axis.value = drawn.axis;

@@ -49,6 +49,8 @@ interface Hearer {
 export class Stream {
   readonly link = signal<Link>({ state: "connecting" });
   readonly state = signal<State>(NOTHING);
+  /** It was lost, and is not back. */
+  readonly isLost = signal(false);
   /** When the newest packet came, by `performance.now()`. */
   packetAt: number | null = null;
   private readonly line: Line;
@@ -62,6 +64,7 @@ export class Stream {
       heardBinary: (message) => this.heardBinary(message),
       changed: (link) => {
         this.link.value = link;
+        if (link.state === "open" || link.state === "waiting") this.isLost.value = link.state === "waiting";
         if (link.state !== "open") this.change({ streaming: false, waiting: false, reason: "" });
       },
       begun: () => this.greet(),

@@ -45,7 +45,7 @@ export function Uploads() {
         </span>
       </div>
       {!mayChange.value && <p class="told warn">{t("refusal_not_allowed")}</p>}
-      <ul class="uploads" role="status">
+      <ul class="uploads">
         {uploads.value
           .filter(({ state }) => state !== "refused")
           .map((each) => (
