@@ -194,6 +194,21 @@ def test_of_a_long_row_so_many_numbers_are_asked_for_as_can_be_drawn(
     assert octets < 200_000
 
 
+def test_of_what_is_zoomed_into_more_is_fetched(kept: Visit, array_bench: ArrayBench) -> None:
+    spike = np.zeros(2_000_000)
+    spike[1_000_001] = 7.0  # between those that are shown first
+    seen = look(kept, array_bench, spike)
+    expect(seen).to_contain_text("one in 200 is shown. Zoom in to see more of them.")
+    expect(seen).to_contain_text("0 to 0")
+    seen.locator(".plot").focus()
+    for _ in range(14):
+        kept.page.keyboard.press("+")
+    expect(seen).to_contain_text("every one is shown")
+    expect(seen).to_contain_text("0 to 7")
+    kept.page.keyboard.press("0")
+    expect(seen).to_contain_text("one in 200 is shown")
+
+
 def test_of_one_row_that_is_too_long_the_beginning_is_read(kept: Visit, array_bench: ArrayBench) -> None:
     seen = look(kept, array_bench, np.arange(2_000_000.0).reshape(1, -1))
     expect(seen).to_contain_text("The first 10,000 values of row 0 are shown")

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { colourOf, painted } from "../src/arrays/colours";
 import type { Plan } from "../src/arrays/look";
-import { beginningOf, curvesOf, CURVE_VALUES, fieldsOf, gridOf, isPlain, numbersOf, PICTURE_VALUES, planOf, sliceOf, tableOf, textOfValue } from "../src/arrays/look";
+import { beginningOf, closer, curvesOf, CURVE_VALUES, fieldsOf, gridOf, isPlain, merged, numbersOf, PICTURE_VALUES, planOf, sliceOf, tableOf, textOfValue } from "../src/arrays/look";
 
 const F8 = 8;
 
@@ -140,4 +140,23 @@ test("a table of records has their fields as columns, others their numbers", () 
     { number: 1, cells: ["3 + 4 i"] },
   ]);
   expect(tableOf({ shape: [1, 20], dtype: "bool", data: [new Array(20).fill(true)] })).toMatchObject({ more: 8 });
+});
+
+test("of what is zoomed into more rows are asked for, as long as there are more", () => {
+  const rows = { from: 0, to: 2_000_000, step: 200 };
+  expect(closer(rows, [1000.4, 100_999.2], 1)).toEqual({ from: 1000, to: 101_001, step: 11 });
+  expect(closer(rows, [1000.4, 1100.2], 1)).toEqual({ from: 1000, to: 1102, step: 1 });
+  expect(closer(rows, [-50, 1_999_999], 1)).toBeNull();
+  expect(closer(rows, [1_999_000, 3_000_000], 2)).toEqual({ from: 1_999_000, to: 2_000_000, step: 1 });
+  expect(closer({ from: 0, to: 100, step: 1 }, [10, 20], 1)).toBeNull();
+});
+
+test.each<[(number | null)[], (number | null)[]]>([
+  [[15, 16, 17], [0, 10, 15, 16, 17, 20, 30]],
+  [[10, 11, 20], [0, 10, 11, 20, 30]],
+  [[0, 5], [0, 5, 10, 20, 30]],
+  [[25, 30, 35], [0, 10, 20, 25, 30, 35]],
+])("%j is put in its place in the whole", (part, places) => {
+  const whole = [[0, 10, 20, 30], [1, 1, 1, 1]];
+  expect(merged(whole, [part, part.map(() => 2)])[0]).toEqual(places);
 });

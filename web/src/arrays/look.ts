@@ -70,6 +70,14 @@ function every(count: number, most: number): Rows {
   return { from: 0, to: count, step: Math.ceil(count / Math.max(1, most)) };
 }
 
+/** Of a part of a curve more of its rows; null where there are no more. */
+export function closer({ to, step }: Rows, [begin, end]: readonly [number, number], curves: number): Rows | null {
+  const first = Math.min(Math.max(0, Math.floor(begin)), to - 1);
+  const last = Math.min(to, Math.ceil(end) + 1);
+  const found = every(last - first, Math.floor(CURVE_VALUES / curves));
+  return last - first > 1 && found.step < step ? { from: first, to: last, step: found.step } : null;
+}
+
 /** A Python slice. */
 export function sliceOf({ from, to, step }: Rows): string {
   return `${from}:${to}${step > 1 ? `:${step}` : ""}`;
@@ -101,6 +109,20 @@ export function curvesOf(data: unknown, { from, step }: Rows, across: boolean): 
   );
   const numbers = Array.from({ length }, (_, index) => (across ? index : from + index * step));
   return { columns: [numbers, ...values], odd };
+}
+
+/** What is known of a part more exactly, within the whole. */
+export function merged(whole: Curves["columns"], part: Curves["columns"]): Curves["columns"] {
+  const [places = []] = whole;
+  const first = part[0]?.[0] ?? Infinity;
+  const last = part[0]?.at(-1) ?? Infinity;
+  const before = places.findIndex((each) => each! >= first);
+  const after = places.findIndex((each) => each! > last);
+  return whole.map((column, index) => [
+    ...column.slice(0, before < 0 ? undefined : before),
+    ...part[index]!,
+    ...(after < 0 ? [] : column.slice(after)),
+  ]);
 }
 
 function transposed(rows: unknown[][]): unknown[][] {

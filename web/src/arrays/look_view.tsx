@@ -2,16 +2,14 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { Chart, useZoom } from "../chart";
 import { Refusal } from "../connection";
-import { number } from "../format";
 import { t, word } from "../i18n";
-import type { Look as ChartLook } from "../plot";
 import { get, textOf } from "../rest";
+import { CurvesOf, Statistics } from "./curves";
 import type { Entry } from "./library";
-import type { Answer, Curves, Plan, Rows } from "./look";
-import { beginningOf, curvesOf, gridOf, numbersOf, planOf, sliceOf, tableOf, textOfValue } from "./look";
-import { Heat, shortNumber } from "./picture";
+import type { Answer, Plan } from "./look";
+import { beginningOf, gridOf, planOf, sliceOf, tableOf, textOfValue } from "./look";
+import { Heat } from "./picture";
 
 const CUT = 1000;
 /** Characters in which the wanted numbers are, surely. */
@@ -67,7 +65,7 @@ export function Look({ entry }: { entry: Entry }) {
           {wrong.value}
         </p>
       )}
-      {seen.value === null ? !wrong.value && <p class="hint">{t("loading")}</p> : <Found seen={seen.value} shape={shape} />}
+      {seen.value === null ? !wrong.value && <p class="hint">{t("loading")}</p> : <Found index={index} seen={seen.value} shape={shape} />}
     </div>
   );
 }
@@ -82,7 +80,7 @@ async function ask(index: number, plan: Plan): Promise<Answer> {
   return { shape: [plan.count], dtype: "", data: beginningOf(text, plan.count) };
 }
 
-function Found({ seen: { plan, answer }, shape }: { seen: Seen; shape: number[] }) {
+function Found({ index, seen: { plan, answer }, shape }: { index: number; seen: Seen; shape: number[] }) {
   switch (plan.kind) {
     case "empty":
       return <p class="hint">{t("ar_empty")}</p>;
@@ -91,69 +89,14 @@ function Found({ seen: { plan, answer }, shape }: { seen: Seen; shape: number[] 
     case "value":
       return <p class="value">{cut(textOfValue(answer.data, answer.dtype))}</p>;
     case "curves":
-      return <CurvesOf answer={answer} rows={plan.rows} across={plan.across} shape={shape} />;
+      return <CurvesOf index={index} answer={answer} rows={plan.rows} across={plan.across} shape={shape} />;
     case "beginning":
-      return <CurvesOf answer={answer} rows={plan.rows} across={false} shape={shape} beginning />;
+      return <CurvesOf index={index} answer={answer} rows={plan.rows} across={false} shape={shape} beginning />;
     case "picture":
       return <PictureOf answer={answer} plan={plan} shape={shape} />;
     case "table":
       return <TableOf answer={answer} shape={shape} />;
   }
-}
-
-interface CurvesProps {
-  answer: Answer;
-  rows: Rows;
-  across: boolean;
-  shape: number[];
-  beginning?: boolean;
-}
-
-function CurvesOf({ answer, rows, across, shape, beginning = false }: CurvesProps) {
-  const zoom = useZoom();
-  const curves = useMemo(() => curvesOf(answer.data, rows, across), [answer]);
-  const [, ...values] = curves.columns;
-  const look: ChartLook = {
-    title: t("ar_value"),
-    xTitle: t("ar_number"),
-    xValue: (value) => number(value),
-    leastSpan: 1e-9,
-    lines: values.map((_, index) => ({
-      label: values.length === 1 ? t("ar_value") : t(across ? "ar_row" : "ar_column", { number: String(index) }),
-      color: `--curve-${1 + (index % 8)}`,
-      unit: "",
-      digits: 4,
-    })),
-  };
-  return (
-    <>
-      <Chart look={look} zoom={zoom} data={curves.columns} class="low" />
-      <p class="hint">
-        {beginning
-          ? t("ar_beginning", { count: values[0]?.length ?? 0 })
-          : across
-            ? rows.to < shape[0]! && t("ar_first_rows", { shown: rows.to, all: shape[0]! })
-            : rows.step > 1 && t("ar_every", { step: rows.step, all: shape[0]! })}{" "}
-        <Statistics values={values.flat()} curves={curves} />
-      </p>
-    </>
-  );
-}
-
-function Statistics({ values, curves: { odd } }: { values: Iterable<number | null>; curves: Pick<Curves, "odd"> }) {
-  const found = numbersOf(values);
-  const words = found && {
-    count: number(found.count),
-    low: shortNumber(found.low),
-    high: shortNumber(found.high),
-    mean: shortNumber(found.mean),
-    deviation: shortNumber(found.deviation),
-  };
-  return (
-    <>
-      {words && <span class="statistics">{t("ar_statistics", words)}</span>} {odd > 0 && <span class="odd">{t("ar_odd", { count: odd })}</span>}
-    </>
-  );
 }
 
 function PictureOf({ answer, plan, shape }: { answer: Answer; plan: Plan & { kind: "picture" }; shape: number[] }) {
