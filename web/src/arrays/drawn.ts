@@ -59,7 +59,7 @@ export class Roll {
 
   /** As a chart wants it. */
   drawn(): Drawn {
-    return ordered(this.x, this.y, "plain");
+    return ordered([...this.x], this.y, "plain"); // a copy: a chart keeps it
   }
 
   private clear(): void {

@@ -16,7 +16,7 @@ import { live, plain, Roll } from "./drawn";
 import type { Packet } from "./packet";
 import { rolling } from "./rolling";
 import { SourceChoice } from "./source_choice";
-import { readSources } from "./sources";
+import { readSources, unitOf } from "./sources";
 import { DEMO, Stream } from "./stream";
 import { isArray, terms, wantedOf } from "./terms";
 import { Tools } from "./tools";
@@ -48,7 +48,6 @@ export function Live() {
 /** What has come, until it is drawn. */
 class Scope {
   readonly stream: Stream;
-  readonly axis: { value: Axis } = { value: "plain" };
   private roll = new Roll(1);
   private packet: Packet | null = null;
   private drawn: Drawn | null = null;
@@ -68,6 +67,13 @@ class Scope {
   choose(): void {
     this.forget();
     this.stream.choose();
+  }
+
+  /** More or fewer points, or packets: what is drawn stays until they come. */
+  change(): void {
+    if (isArray(terms.peek().source)) this.forget();
+    this.paused = false;
+    this.stream.choose(true);
   }
 
   begin(): void {
@@ -104,7 +110,8 @@ function Shown({ scope }: { scope: Scope }) {
   const axis = useSignal<Axis>("plain");
   const odd = useSignal(0);
   const { source, span } = terms.value;
-  const { unit, streaming } = scope.stream.state.value;
+  const { streaming } = scope.stream.state.value;
+  const unit = scope.stream.state.value.unit || unitOf(source);
   const late = useLateness(scope);
   const drawing = [scope, source, unit, axis.value, span, language.value];
   // A chart that is made anew is drawn anew.
@@ -131,7 +138,7 @@ function Shown({ scope }: { scope: Scope }) {
         }}
         changed={() => {
           paused.value = false;
-          scope.choose();
+          scope.change();
         }}
       />
       <Trouble scope={scope} late={late} odd={odd.value} />

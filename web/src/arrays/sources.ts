@@ -41,6 +41,12 @@ export function known(): Source[] {
   return told.value ?? [{ source: DEMO }, ...SENSOR, ...(bench.value.parts.has("rides") ? MOTION : [])];
 }
 
+/** A packet does not say it, and a signal's status only when one has come. */
+export function unitOf(source: string): string {
+  const all = [...known(), ...Object.values(signals.value).flat()];
+  return all.find((each) => each.source === source)?.unit ?? "";
+}
+
 export async function readSources(): Promise<void> {
   if (api.value === "") return;
   try {

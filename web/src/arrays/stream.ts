@@ -79,9 +79,9 @@ export class Stream {
   }
 
   /** Another source, or other terms. Who goes to the demo comes anew, to watch it without starting it. */
-  choose(): void {
+  choose(isSameSource = false): void {
     this.isWanted = true;
-    this.state.value = NOTHING;
+    this.state.value = isSameSource ? { ...NOTHING, unit: this.state.peek().unit } : NOTHING;
     this.packetAt = null;
     if (this.isDemo || this.link.peek().state !== "open") this.line.again();
     else this.ask();
