@@ -36,6 +36,7 @@
               hatchling
               httpx
               hypothesis
+              matplotlib # extra "plot"
               mypy
               pyserial
               playwright

@@ -89,6 +89,7 @@ PURE = {
     "listener.arrays.pieces",
     "listener.arrays.packets",
     "listener.arrays.ring",
+    "listener.arrays.calls",
     "listener.mesh.uart_codec",
     "listener.mesh.messages",
     "mock.profile",
@@ -173,6 +174,8 @@ OPEN_TO_WINGS = {
     # For sessions with clients that may be slower than what they are told.
     "listener.follower",
     "listener.unread",
+    # For programs of a wing that run until they are stopped.
+    "listener.stop_signals",
 }
 
 
@@ -302,7 +305,7 @@ def test_no_two_files_import_each_other_nor_in_a_circle() -> None:
 
 
 def test_starting_the_daemon_loads_nothing_that_only_a_wing_or_a_tool_needs() -> None:
-    heavy = "cantools fastapi mock.mock_les02 numpy serial uvicorn"
+    heavy = "cantools fastapi httpx matplotlib mock.mock_les02 numpy serial uvicorn"
     code = f"import sys, listener.main; print([name for name in '{heavy}'.split() if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -140,6 +140,19 @@ def binary(packet: Packet) -> bytes:
     )
 
 
+def parse_binary(message: bytes) -> Packet:
+    """Raises ValueError. A later version may have a longer header; what we know stays where it is."""
+    if len(message) < HEADER.size or not message.startswith(MAGIC):
+        raise ValueError("this is no packet of numbers")
+    _, version, kind, begin, sequence, count, timestamp, new, _, total = HEADER.unpack_from(message)
+    if version != VERSION or kind != FLOAT64:
+        raise ValueError(f"a packet of version {version} and kind {kind}, which this client does not know")
+    if begin < HEADER.size or len(message) != begin + 16 * count:
+        raise ValueError("a packet of numbers is cut off")
+    x, y = np.frombuffer(message, "<f8", 2 * count, begin).astype(np.float64).reshape(2, count)
+    return Packet(timestamp, x, y, sequence, new, total)
+
+
 def text_pieces(packet: Packet) -> Iterator[bytes]:
     """Joined they are one message: who does other things between them is not held up by a large one."""
     head = {"type": "data", "timestamp": packet.timestamp, "shape": packet.x.shape, "dtype": "float64"}

@@ -107,6 +107,34 @@ def test_text_is_one_message_in_bounded_pieces(count: int) -> None:
     assert max(map(len, pieces)) < 200_000
 
 
+@pytest.mark.parametrize("points", [0, 1, 5])
+def test_binary_is_read_as_it_was_written(points: int) -> None:
+    wanted = some(points)
+    again = packets.parse_binary(packets.binary(wanted))
+    assert again.x.tolist() == wanted.x.tolist()
+    assert again.y.tolist() == wanted.y.tolist()
+    assert (again.timestamp, again.new, again.total) == (wanted.timestamp, wanted.new, wanted.total)
+    assert again.sequence == wanted.sequence % 2**32
+    again.x[:] = 1.0  # they are one's own
+
+
+def test_a_longer_header_of_later_is_skipped() -> None:
+    octets = bytearray(packets.binary(some(2)))
+    octets[6] = 48
+    octets[40:40] = b"later..."
+    assert packets.parse_binary(bytes(octets)).y.tolist() == some(2).y.tolist()
+
+
+@given(st.binary(max_size=120), st.integers(0, 60))
+def test_what_is_no_packet_is_told(junk: bytes, keep: int) -> None:
+    octets = packets.binary(some(2))[:keep] + junk
+    try:
+        packets.parse_binary(octets)
+    except ValueError:
+        return
+    assert len(octets) >= packets.HEADER.size
+
+
 def test_binary_takes_a_fifth_of_the_work_of_text_or_less() -> None:
     values = np.random.default_rng(1).normal(size=(2, 10_000))
     packet = Packet(1.5, values[0], values[1], more={})
