@@ -26,9 +26,9 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", default=token, help=f"if the listener wants one; else ${TOKEN_VARIABLE}")
 
 
-def add_wanted(parser: argparse.ArgumentParser, window: int | None = None) -> None:
+def add_wanted(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="NAME", help="such as les02.velocity (lesarrays sources)")
-    parser.add_argument("--window", type=count, default=window, metavar="N", help="points of a packet")
+    parser.add_argument("--window", type=count, metavar="N", help="points of a packet")
     parser.add_argument("--rate", type=seconds, metavar="HZ", help="packets a second")
 
 

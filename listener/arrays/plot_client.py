@@ -105,7 +105,7 @@ class Listening:
         await self._client.connect_streaming(
             feed.take,
             source=options.source,
-            window=options.window if options.source else None,
+            window=options.window or (WINDOW if options.source else None),
             rate=options.rate,
             on_status=feed.heed,
             tell=feed.tell,
@@ -190,6 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         import matplotlib as mpl
         from matplotlib import pyplot
+        from matplotlib.figure import Figure
 
         from listener.arrays.client import ArraysError
     except ImportError as exc:
@@ -199,6 +200,9 @@ def main(arguments: list[str] | None = None) -> int:
         mpl.use("Agg")
     elif pyplot.get_backend().lower() in _WINDOWLESS:
         remark("no window can be shown here; take --headless, --save FILE and --seconds S", PROGRAM)
+        return TROUBLE
+    if options.save is not None and _kind(options.save) not in Figure().canvas.get_supported_filetypes():
+        remark(f"{options.save}: a picture is .png, .svg or .pdf", PROGRAM)
         return TROUBLE
     feed = Feed()
     try:
@@ -252,7 +256,11 @@ def _watch(options: argparse.Namespace, feed: Feed, listening: Listening) -> Pic
 def _save(picture: Picture, path: Path) -> None:
     picture.draw()
     with written_whole(path) as file:
-        picture.figure.savefig(file, format=path.suffix.lstrip(".").lower() or "png", dpi=120)
+        picture.figure.savefig(file, format=_kind(path), dpi=120)
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.lstrip(".").lower() or "png"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -262,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Closing the window disconnects.",
     )
     add_server(parser)
-    add_wanted(parser, WINDOW)
+    add_wanted(parser)
     parser.add_argument("--mean", type=count, metavar="N", help="points of the mean (default: a tenth)")
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the last picture (PNG, SVG, PDF)")

@@ -27,7 +27,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No screen, whoever runs this; and no window left over."""
     monkeypatch.delenv("LES02_TOKEN", raising=False)
+    pyplot.switch_backend("Agg")
     yield
     pyplot.close("all")
 
@@ -96,6 +98,7 @@ def test_trouble_is_one_line(
             "ftp://bench is no address such as http://liftbench.local:8000",
         ),
         (["--server", f"127.0.0.1:{unused_port}", *headless], "cannot connect to "),
+        ([*headless, "--save", "x.xyz"], "x.xyz: a picture is .png, .svg or .pdf"),
         (["--server", url, "--source", "x", *headless], "unknown source 'x'; known are "),
         (["--server", url], "no window can be shown here; take --headless, --save FILE and --seconds S"),
     ):
