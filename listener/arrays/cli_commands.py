@@ -53,7 +53,8 @@ def _upload(client: NumpyClient, options: argparse.Namespace) -> int:
         except NpyError as exc:
             raise ArraysError(f"{path}: {exc}") from None
     with Progress(f"upload {path.name}") as progress:
-        _say_uploaded(client.upload_file(path, options.name, progress))
+        told = client.upload_file(path, options.name, progress)
+    _say_uploaded(told)
     return 0
 
 

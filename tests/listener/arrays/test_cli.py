@@ -1,8 +1,8 @@
 """`lesarrays` as it is typed, on a daemon that is a process of its own."""
 
 import asyncio
+import io
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -203,22 +203,40 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         file.write(b"gone")
 
 
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_bar_is_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "PATIENCE_S", 0.0)
     monkeypatch.setattr(terminal, "MOVE_S", 0.0)
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as screen:
-        monkeypatch.setattr(sys, "stderr", screen)
-        with Progress("upload a.npy") as progress:
-            progress(500_000, 1_000_000)
-            progress(1_000_000, 1_000_000)
-            progress(5, 0)
-        shown = os.read(ours, 10_000).decode()
-    os.close(ours)
-    assert "upload a.npy  [############............]  50%  500.0 kB, " in shown
-    assert "100%  1.0 MB, " in shown
-    assert shown.split("\r")[-1] == ""
-    assert not shown.split("\r")[-2].strip()
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Progress("upload a.npy") as progress:
+        progress(500_000, 1_000_000)
+        progress(1_000_000, 1_000_000)
+        progress(5, 0)
+    _, half, whole, unknown, empty, end = screen.getvalue().split("\r")
+    assert half.startswith("upload a.npy  [############............]  50%  500.0 kB, ")
+    assert whole.startswith("upload a.npy  [########################] 100%  1.0 MB, ")
+    assert unknown.startswith("upload a.npy  5 B, ")
+    assert (empty.strip(), end) == ("", "")
+    assert len(empty) >= len(unknown) >= len(whole.rstrip())
+
+
+def test_a_bar_is_gone_before_anything_else_is_said(
+    lesarrays: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save("a.npy", np.zeros(300_000))
+    screen = Screen()
+    monkeypatch.setattr(terminal, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["--server", lesarrays.url, "upload", "a.npy"]) == 0
+    *_, erased, last = screen.getvalue().split("\r")
+    assert not erased.strip()
+    assert last.startswith("array ")
 
 
 def test_off_a_terminal_there_is_no_bar(
