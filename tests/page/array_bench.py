@@ -8,6 +8,7 @@ with array_benches(folder) as bench:
 """
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,18 @@ class ArrayBench:
     @property
     def is_demo_on(self) -> bool:
         return bool(self.can.call("GET", "/health")["streaming"])
+
+    def ride(self, distance_mm: float) -> None:
+        """As soon as the ride before is over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.bench.ride(distance_mm)
+            except ValueError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            else:
+                return
 
     def clear(self) -> None:
         self.bench.repair()

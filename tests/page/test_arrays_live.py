@@ -43,7 +43,7 @@ def is_moving(seen: Visit) -> None:
 def test_what_the_sensor_says_runs_through_both_panes(
     live: Visit, array_bench: ArrayBench, source: str
 ) -> None:
-    array_bench.bench.ride(2000.0)
+    array_bench.ride(2000.0)
     choose(live, source)
     is_current(live)
     is_moving(live)
@@ -69,27 +69,34 @@ def test_the_demo_rests_until_somebody_starts_it_for_all_and_others_see_it_run(
     assert not array_bench.is_demo_on
 
 
-def test_who_comes_while_the_demo_runs_sees_it(live: Visit, array_bench: ArrayBench) -> None:
+def test_who_comes_while_the_demo_runs_sees_it_and_with_the_last_it_ends(
+    live: Visit, array_bench: ArrayBench, visit: Open
+) -> None:
     array_bench.can.call("POST", "/control/start")
     is_moving(live)
+    other = visit(array_bench.url, "signals", api=array_bench.api)
+    is_moving(other)
     choose(live, "les02.position")
     expect(curves(live)).to_have_attribute("data-axis", "ago")
     choose(live, "demo")
     expect(curves(live)).to_have_attribute("data-axis", "plain")
     is_moving(live)
+    for seen in (live, other):
+        seen.open("live")
+    live.until(lambda: not array_bench.is_demo_on)
 
 
 def test_a_signal_of_a_can_device_is_a_source(array_bench: ArrayBench, visit: Open) -> None:
     array_bench.can.connect("inverter")
     array_bench.can.load("inverter")
     live = visit(array_bench.url, "signals", api=array_bench.api)
-    choose(live, "signal:inverter.InverterState.EngineRpm")
+    choose(live, "signal:inverter.PressureSensor.Pressure")
     is_current(live)
     is_moving(live)
-    expect(live.page.locator(".u-legend").first).to_contain_text("inverter.InverterState.EngineRpm")
+    expect(live.page.locator(".u-legend").first).to_contain_text("inverter.PressureSensor.Pressure")
     array_bench.can.call("POST", "/disconnect", {"bus": "inverter"})
     expect(trouble(live, "waiting")).to_contain_text(
-        "Nothing comes from signal:inverter.InverterState.EngineRpm"
+        "Nothing comes from signal:inverter.PressureSensor.Pressure"
     )
     expect(curves(live)).to_have_class("stack old")
 
@@ -110,7 +117,7 @@ def test_an_array_is_played_to_its_end_and_again(array_bench: ArrayBench, visit:
 
 
 def test_a_pause_shows_what_was_and_afterwards_what_is(live: Visit, array_bench: ArrayBench) -> None:
-    array_bench.bench.ride(3000.0)
+    array_bench.ride(3000.0)
     choose(live, "les02.position")
     is_moving(live)
     pause = live.page.get_by_role("button", name="Pause")

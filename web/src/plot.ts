@@ -146,8 +146,11 @@ function ticksOf(_: uPlot, ticks: number[], __: number, ___: number, step: numbe
     const places = Math.min(9, Math.max(0, Math.ceil(Math.log10(most / step))));
     return ticks.map((tick) => (tick === 0 ? "0" : Number(tick.toPrecision(places + 1)).toExponential()));
   }
-  const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
-  return ticks.map((tick) => figure(tick, digits));
+  // Steps of 0.25 are not told as 0.3, nor those of 2.5 as 3.
+  let digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  const scaled = step * 10 ** digits;
+  if (Math.abs(scaled - Math.round(scaled)) > 1e-6) digits += 1;
+  return ticks.map((tick) => figure(tick, Math.min(digits, 8)));
 }
 
 function padded(low: number | null, high: number | null, least: number, above: number): [number, number] {

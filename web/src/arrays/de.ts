@@ -35,7 +35,7 @@ export const arrays: Record<keyof typeof english, string> = {
   ar_mean: "Mittel über {span}",
   ar_upper: "Mittel + Standardabweichung",
   ar_lower: "Mittel − Standardabweichung",
-  ar_mean_and_deviation: "Gleitendes Mittel ± Abweichung",
+  ar_mean_and_deviation: "Mittel ± Abweichung",
   ar_rolling_help: "Unten: zu jedem Punkt das Mittel der letzten {span} Punkte, und darum ihre Standardabweichung.",
   ar_demo_rests: "Die Demo läuft nicht. Wer sie startet, startet sie für alle, die zusehen.",
   ar_no_link: "Hier kommt nichts an: keine Verbindung; es wird weiter versucht. {reason}",

@@ -33,7 +33,7 @@ export const arrays = {
   ar_mean: "Mean of {span}",
   ar_upper: "Mean + standard deviation",
   ar_lower: "Mean − standard deviation",
-  ar_mean_and_deviation: "Rolling mean ± deviation",
+  ar_mean_and_deviation: "Mean ± deviation",
   ar_rolling_help: "Below: the mean of the last {span} points at every point, and around it their standard deviation.",
   ar_demo_rests: "The demo does not run. Who starts it starts it for all who watch it.",
   ar_no_link: "Nothing arrives here: no connection; trying again. {reason}",
