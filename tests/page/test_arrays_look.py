@@ -24,7 +24,7 @@ def look_at_all(seen: Visit, name: str) -> None:
     expect(looks).to_have_count(3)
     for each in looks.all():
         each.click()
-    expect(seen.page.locator(".look table, .look .plot canvas, .heat canvas[role=img]")).to_have_count(3)
+    expect(seen.page.locator("table.values, .look .plot canvas, .heat canvas[role=img]")).to_have_count(3)
 
 
 @pytest.mark.parametrize(
