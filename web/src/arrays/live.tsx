@@ -220,7 +220,10 @@ function feedsOf(scope: Scope, axis: Value<Axis>, odd: Value<number>) {
 }
 
 function ofRolling({ x, y }: Drawn): Picture["data"] {
-  const { mean, deviation } = rolling(y, terms.peek().span);
+  const found = rolling(y, terms.peek().span);
+  const { deviation } = found;
+  // Its line does not span a hole either.
+  const mean = found.mean.map((each, index) => (y[index] === null ? null : each));
   const edge = (sign: number) => mean.map((each, index) => (each === null ? null : each + sign * deviation[index]!));
   return [x, mean, edge(1), edge(-1)];
 }
