@@ -51,7 +51,7 @@ export class Stream {
   readonly state = signal<State>(NOTHING);
   /** It was lost, and is not back. */
   readonly isLost = signal(false);
-  /** When the newest packet came, by `performance.now()`. */
+  /** When the newest packet came, or the first one was promised, by `performance.now()`. */
   packetAt: number | null = null;
   private readonly line: Line;
   private readonly forget: () => void;
@@ -149,6 +149,7 @@ export class Stream {
   private status(message: Record<string, unknown>): void {
     const { source = DEMO, streaming, unit, waiting, reason, ended } = message;
     if (source !== this.hearer.wanted().source) return; // of what was wanted before
+    if (streaming === true) this.packetAt ??= performance.now(); // from now on one is due
     this.change({
       streaming: streaming === true,
       waiting: waiting === true,
