@@ -27,6 +27,16 @@ class Arrays:
             "skipped": self.stream.skipped,
         }
 
+    def metrics(self) -> dict[str, float]:
+        return {
+            "les02_arrays_clients": self.stream.connections,
+            "les02_arrays_streaming": self.stream.is_streaming,
+            "les02_arrays_stored": len(self.library),
+            "les02_arrays_stored_bytes": self.library.octets,
+            "les02_arrays_packets_total": self.stream.packets,
+            "les02_arrays_skipped_packets_total": self.stream.skipped,
+        }
+
     def told(self) -> dict[str, Any]:
         """In the words of the field's clients."""
         return {

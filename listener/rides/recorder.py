@@ -94,6 +94,13 @@ class Recorder:
     def counts(self) -> dict[str, int]:
         return {**self._counts, **self._writer.counts}
 
+    def health(self) -> dict[str, Any]:
+        return {"storing": self.storing, **self.counts}
+
+    def metrics(self) -> dict[str, float]:
+        counts: dict[str, float] = {f"les02_{name}_total": n for name, n in self.counts.items()}
+        return {**counts, "les02_storing": self.storing == "ok"}
+
     @property
     def ride(self) -> dict[str, Any] | None:
         """The one in progress, for who comes later."""

@@ -16,11 +16,11 @@ from listener.commands import Commands
 from listener.config import RidesConfig, WebsocketConfig
 from listener.database import Database
 from listener.hub import Hub
-from listener.main import RIDE_COMMANDS
 from listener.rides import store
 from listener.rides.recorder import Recorder
 from listener.rides.wing import rides
 from listener.websocket_server import WebSocketEventServer
+from listener.wings import RIDE_COMMANDS
 from mock.profile import hydraulic
 from tests.listener.rides.bench import Lift
 from tests.listener.serving import client_of, receive, until
