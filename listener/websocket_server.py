@@ -30,7 +30,7 @@ from listener.events import EventEnvelope
 from listener.fanout import Fanout
 from listener.inbound import heard
 from listener.origins import Origins
-from listener.outbound import Client, address_of
+from listener.outbound import Client, Framer, address_of
 from listener.path_peer import PathPeer
 from listener.ports import PortUnavailable, bound, explain
 from listener.query import QueryError
@@ -122,6 +122,7 @@ class WebSocketEventServer:
         self._origins = Origins(socket.gethostname(), config.host, config.origins)
         self._server: Server | None = None
         self._fanout = Fanout(config)
+        self._framer = Framer()
         self._alive: set[_Connection] = set()
         self._connections: Counter[str] = Counter()  # per address
         self.broadcast = self._fanout.publish
@@ -222,7 +223,7 @@ class WebSocketEventServer:
             if path == "/":
                 await self._events(connection, scope, query)
             elif found := self._paths.find(path):
-                peer = PathPeer(connection, scope, query, self._config, self._counts, found)
+                peer = PathPeer(connection, scope, query, self._config, self._counts, found, self._framer)
                 await self._follow(found.session, peer)
         finally:
             self._connections -= Counter({host: 1})
