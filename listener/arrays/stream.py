@@ -7,6 +7,7 @@
 3. Nothing here awaits a client (see `follower`), and a large packet is encoded in pieces, so that nothing
    else waits for it.
 4. A live source that gives nothing is told, and so is that it gives again.
+5. Its unit is told before its first packet, and anew when it changes.
 """
 
 import asyncio
@@ -51,6 +52,7 @@ class Group:
         self.total = 0
         self.newest_at = 0.0
         self.is_waiting = False
+        self.unit = ""  # that was told
 
 
 class Stream:
@@ -156,6 +158,7 @@ class Stream:
             raise AskError("others have as much streamed as the listener can; ask for less, or later")
         group = Group(wanted)
         group.source = self.sources.open(wanted)
+        group.unit = group.source.unit
         group.newest_at = time.monotonic()
         return group
 
@@ -234,6 +237,9 @@ class Stream:
         if group.is_waiting:
             group.is_waiting = False
             self._tell(group, self._status(group, waiting=False))
+        elif source.unit != group.unit:
+            self._tell(group, self._status(group))
+        group.unit = source.unit
         group.total += taken.new
         if group is self._demo:
             packet = Packet(float(taken.x[0]), taken.x, taken.y, group.sequence, taken.new, group.total)
