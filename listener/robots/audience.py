@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from listener.follower import RETRY_S, Follower
 from listener.pace import Pace
+from listener.robots.sticks import Sticks
 from listener.sessions import Peer
 
 
@@ -17,6 +18,7 @@ class Website(Follower):
         super().__init__(peer)
         self.id = website_id
         self.name = name
+        self.sticks = Sticks()
 
 
 class Audience:
