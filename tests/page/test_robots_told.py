@@ -252,6 +252,44 @@ def test_the_operators_own_stop_works_with_the_stick_in_hand(
     assert robot.done == []
 
 
+def test_after_a_stop_the_first_hand_that_takes_a_stick_drives(
+    robot_bench: RobotBench, robot: Robot, visit: Open
+) -> None:
+    mine = dashboard(robot_bench, visit)
+    mine.ready()
+    mine.stop.click()
+    expect(mine.became("stop")).to_have_attribute("data-state", "executed")
+    mine.ready()
+    with mine.drag("camera_move", *FORWARD):
+        mine.seen.until(lambda: robot.done.count("Camera move x=0, y=1") >= 3)
+    with mine.drag("robot_move", *FORWARD):
+        moves(mine.seen, robot)
+    mine.seen.until(lambda: robot.is_standing)
+
+
+def test_a_robot_that_joins_while_all_are_driven_stands_still_until_the_stick_is_taken_anew(
+    robot_bench: RobotBench, robot: Robot, visit: Open
+) -> None:
+    mine = dashboard(robot_bench, visit)
+    mine.ready()
+    mine.choose("All robots")
+    mine.press("robot_move", *FORWARD)
+    moves(mine.seen, robot)
+    late = robot_bench.add("robot_02")
+    expect(mine.page.locator("[data-command=robot_move] [data-state=rejected]")).to_contain_text(
+        "robot_02: let go of the stick first, and take it anew"
+    )
+    moves(mine.seen, robot)
+    assert late.driven == []
+    mine.page.mouse.up()
+    mine.seen.until(lambda: robot.is_standing)
+    mine.ready()
+    with mine.drag("robot_move", *FORWARD):
+        moves(mine.seen, late)
+    for each in (robot, late):
+        mine.seen.until(lambda each=each: each.is_standing)
+
+
 def test_a_stop_without_a_connection_is_told_and_sent_as_soon_as_there_is_one(
     tmp_path: Path, visit: Open
 ) -> None:

@@ -31,6 +31,13 @@ test("a command comes as far as it was told to be, and no further", () => {
   expect(statesOf(commands)).toEqual(["executed"]);
 });
 
+test("a stop that no robot is there to hear was received", () => {
+  const commands = new Commands();
+  const id = commands.sent("stop", {}, 0);
+  commands.ack(ack(id, { original_type: "stop", robots: [] }), 5);
+  expect(parts(commands.last("stop")!)).toEqual([{ state: "received", robots: [], message: "" }]);
+});
+
 test("of several robots the worst is told first, and who it is", () => {
   const commands = new Commands();
   const id = commands.sent("robot_move", {}, 0);

@@ -141,7 +141,10 @@ export class Commands {
 /** Robots that have come equally far, worst first. */
 export function parts(command: Command): Part[] {
   if (command.rejected !== null) return [{ state: "rejected", robots: [], message: command.rejected }];
-  if (command.robots.size === 0) return [{ state: command.lost ? "lost" : "sent", robots: [], message: "" }];
+  if (command.robots.size === 0) {
+    const state = command.lost ? "lost" : command.answeredAt === null ? "sent" : "received";
+    return [{ state, robots: [], message: "" }];
+  }
   const found: Part[] = [];
   for (const [robot, { state: told, message }] of command.robots) {
     const state = command.lost && !FINAL.includes(told) ? "lost" : told;

@@ -103,7 +103,9 @@ export const robots: Record<keyof typeof en, string> = {
 
   // The listener's reasons
   rb_why_operated: "{robot} wird von {name} bedient",
-  rb_why_halted: "{robot} wurde gestoppt, erst den Knüppel loslassen",
+  rb_why_let_go: "{robot}: erst den Knüppel loslassen und neu anfassen",
+  rb_why_held_up: "der Listener war aufgehalten",
+  rb_why_held_up_late: "der Listener war aufgehalten, dies kam zu spät",
   rb_why_nobody: "kein Roboter ist verbunden",
   rb_why_nobody_of: "kein Roboter von {group} ist verbunden",
   rb_why_no_group: "die Gruppe {group} gibt es nicht mehr",

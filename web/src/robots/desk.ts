@@ -9,6 +9,8 @@
  * 1. Whoever lets go of a stick says zero, to those alone who took his moves: zero stops a robot of somebody else, too.
  * 2. A stop that could not be said is said as soon as there is a connection, and again until it is answered.
  * 3. Who gets no answer, or has no connection, holds nothing.
+ * 4. After a stop, a refusal, or when a robot came or changed hands, the listener moves it only when the stick has
+ *    said zero since. A hand that takes a stick here is always a new one: so it says that zero first.
  */
 
 import { effect, signal, untracked } from "@preact/signals";
@@ -40,6 +42,8 @@ export const NAME_MAX = 64;
 export type Stick = "robot_move" | "camera_move";
 export type Slider = "set_speed" | "set_brightness";
 
+const STICKS: readonly Stick[] = ["robot_move", "camera_move"];
+
 export class Desk {
   readonly link = signal<Link>({ state: "connecting" });
   /** Counts what has changed in what follows. */
@@ -59,6 +63,8 @@ export class Desk {
   /** Who took the moves of the stick that is held, and whether somebody did not. */
   private readonly took: Record<Stick, Set<string>> = { robot_move: new Set(), camera_move: new Set() };
   private readonly refused: Record<Stick, boolean> = { robot_move: false, camera_move: false };
+  /** Robots that the stick has to say zero to before it moves them. */
+  private readonly owed: Record<Stick, Set<string>> = { robot_move: new Set(), camera_move: new Set() };
   private readonly held = new Set<Stick>();
   private readonly gripped = new Set<Stick>();
   private stopSaidAt = -Infinity;
@@ -137,6 +143,7 @@ export class Desk {
       this.held.add(stick);
       this.took[stick].clear();
       this.refused[stick] = false;
+      this.sayOwed(stick);
     }
     this.sticks[stick].move(to);
   }
@@ -212,6 +219,21 @@ export class Desk {
     else for (const device_id of this.took[stick]) this.say(stick, { ...ZERO }, { device_id });
   }
 
+  /** To those alone who are nobody else's: it stops others. */
+  private sayOwed(stick: Stick): void {
+    const target = this.target.value ?? {};
+    const members = this.fleet.members(target);
+    const free = members.filter((robot) => !isTheirs(robot, this.fleet.me));
+    const owed = free.filter(({ id }) => this.owed[stick].has(id));
+    if (owed.length > 0 && free.length === members.length) this.say(stick, { ...ZERO }, target);
+    else for (const { id } of owed) this.say(stick, { ...ZERO }, { device_id: id });
+    for (const { id } of owed) this.owed[stick].delete(id);
+  }
+
+  private owe(device_ids: Iterable<string>, sticks: readonly Stick[] = STICKS): void {
+    for (const id of device_ids) for (const stick of sticks) this.owed[stick].add(id);
+  }
+
   private dial(slider: Slider): Dial {
     return new Dial((value) => this.say(slider, { value }, this.target.value ?? {}));
   }
@@ -263,24 +285,31 @@ export class Desk {
       const command = this.commands.ack(message, now);
       if (command?.id === this.stopId) this.stopAskedAt = null;
       const stick = command?.kind;
+      if (stick === "robot_move" || stick === "camera_move") {
+        const all = message.status === "rejected" ? this.fleet.members(this.target.value ?? {}).map(({ id }) => id) : [];
+        this.owe([...all, ...Object.keys(message.refused ?? {})], [stick]);
+      }
       if ((stick === "robot_move" || stick === "camera_move") && this.held.has(stick)) {
         for (const robot of message.robots ?? []) this.took[stick].add(robot);
         if (message.status === "rejected" || message.refused) this.refused[stick] = true;
         if (message.status === "rejected") {
-          // A move that is refused after a stop makes the stop last longer.
-          if (message.message.includes("was stopped")) this.fleet.halt(this.target.value ?? {}, now);
+          if (message.message.includes("let go of the stick first")) this.fleet.halt(this.target.value ?? {}, now);
           this.letGo();
         }
       }
     } else if (message.type === "command_state") {
       this.commands.state(message, now);
     } else if (message.type === "robot_stopped" && (isHalt(message.reason) || message.reason.startsWith("taken by "))) {
+      this.owe([message.device_id]);
       if (this.isChosen(message.device_id)) this.letGo();
+    } else if (message.type === "robot_status" && message.status === "connected") {
+      this.owe([message.device_id]);
     } else if (message.type === "robot_status" && message.status === "disconnected") {
       // The stick of a robot that is gone holds nothing, and must be taken anew.
       const target = this.target.value;
       if (target?.device_id === message.device_id) this.letGo();
     } else if (message.type === "robot_operator" && this.isChosen(message.device_id)) {
+      if (message.website_id !== this.fleet.me) this.owe([message.device_id]);
       const robot = this.fleet.robots.get(message.device_id)!;
       if (isTheirs(robot, this.fleet.me) && deadReason(this.fleet, this.target.value ?? {}, now)) this.letGo();
     }

@@ -100,7 +100,9 @@ export const robots = {
 
   // The listener's reasons
   rb_why_operated: "{robot} is operated by {name}",
-  rb_why_halted: "{robot} was stopped, let go of the stick first",
+  rb_why_let_go: "{robot}: let go of the stick first, and take it anew",
+  rb_why_held_up: "the listener was held up",
+  rb_why_held_up_late: "the listener was held up, this came too late",
   rb_why_nobody: "no robot is connected",
   rb_why_nobody_of: "no robot of {group} is connected",
   rb_why_no_group: "there is no group {group} any more",

@@ -8,7 +8,7 @@ import { History, NOTHING } from "./history";
 import type { Heard, Target, Values } from "./protocol";
 import { QUANTITIES, secondsOf } from "./protocol";
 
-/** After a stop the listener refuses moves for so long, or until a stick says zero. */
+/** After a stop the sticks of this page rest for so long, so that who holds one sees it. */
 export const HALT_MS = 1000;
 /** What the listener did by itself is told for so long. */
 const NOTICE_MS = 6000;
@@ -169,7 +169,7 @@ export class Fleet {
       }
       case "robot_status":
         this.setStatus(robot, message.status, message.message);
-        // One that was lost while it moved is halted when it is back.
+        // One that is back at once is not driven on at once.
         if (message.status === "disconnected") robot.haltedUntil = now + HALT_MS;
         break;
       case "robot_operator":

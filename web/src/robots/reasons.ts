@@ -10,7 +10,9 @@ type Rule = [RegExp, Key, ...string[]];
 
 const RULES: Rule[] = [
   [/^(.+) is operated by (.+)$/, "rb_why_operated", "robot", "name"],
-  [/^(.+) was stopped: let go of the stick first$/, "rb_why_halted", "robot"],
+  [/^(.+): let go of the stick first$/, "rb_why_let_go", "robot"],
+  [/^the listener was held up: this comes too late$/, "rb_why_held_up_late"],
+  [/^the listener was held up$/, "rb_why_held_up"],
   [/^no robot is connected$/, "rb_why_nobody"],
   [/^no robot of (.+) is connected$/, "rb_why_nobody_of", "group"],
   [/^there is no group (.+); see \[robots\.groups\]$/, "rb_why_no_group", "group"],
