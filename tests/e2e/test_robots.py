@@ -194,6 +194,8 @@ async def test_when_the_daemon_is_killed_all_are_back_by_themselves_and_stand_st
     with serving(tmp_path) as first:
         port, url = first.port, telemetry_url(first)
         with mock_robot(url, "--count", "5", "--interval", "0.5") as robots:
+            for number in range(1, 6):
+                await wait(robots.said, f"robot_0{number}: COMMAND: Camera move x=0, y=0")
             greetings: list[dict[str, Any]] = []
             dashboard = asyncio.create_task(_stays(url, greetings), name="a dashboard that comes back")
             for number in range(1, 6):
