@@ -302,7 +302,7 @@ export class Desk {
     } else if (message.type === "robot_stopped" && (isHalt(message.reason) || message.reason.startsWith("taken by "))) {
       this.owe([message.device_id]);
       if (this.isChosen(message.device_id)) this.letGo();
-    } else if (message.type === "robot_status" && message.status === "connected") {
+    } else if (message.type === "robot_status" && (message.status === "connected" || message.status === "stale")) {
       this.owe([message.device_id]);
     } else if (message.type === "robot_status" && message.status === "disconnected") {
       // The stick of a robot that is gone holds nothing, and must be taken anew.
