@@ -286,8 +286,7 @@ def test_a_robot_that_joins_while_all_are_driven_stands_still_until_the_stick_is
     mine.ready()
     with mine.drag("robot_move", *FORWARD):
         moves(mine.seen, late)
-    for each in (robot, late):
-        mine.seen.until(lambda each=each: each.is_standing)
+    mine.seen.until(lambda: robot.is_standing and late.is_standing)
 
 
 def test_a_stop_without_a_connection_is_told_and_sent_as_soon_as_there_is_one(
