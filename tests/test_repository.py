@@ -45,6 +45,7 @@ PURE = {
     "listener.access",
     "listener.origins",
     "listener.events",
+    "listener.node_events",
     "listener.frames",
     "listener.raw_frame",
     "listener.can_errors",
@@ -91,7 +92,13 @@ PURE = {
     "listener.arrays.ring",
     "listener.arrays.calls",
     "listener.mesh.uart_codec",
+    "listener.mesh.data_types",
+    "listener.mesh.message_opcodes",
     "listener.mesh.messages",
+    "listener.mesh.requests",
+    "listener.mesh.node",
+    "listener.mesh.registry",
+    "listener.mesh.notation",
     "mock.profile",
     "mock.robot_body",
     "mock.slcan_firmware",
@@ -101,6 +108,7 @@ FLOORS = [
     {
         "listener",
         "events",
+        "node_events",
         "frames",
         "raw_frame",
         "can_errors",
@@ -151,6 +159,7 @@ THIRD = 2
 OPEN_TO_WINGS = {
     "listener",
     "listener.events",
+    "listener.node_events",
     "listener.frames",
     "listener.raw_frame",
     "listener.schema",
@@ -307,7 +316,7 @@ def test_no_two_files_import_each_other_nor_in_a_circle() -> None:
 
 
 def test_starting_the_daemon_loads_nothing_that_only_a_wing_or_a_tool_needs() -> None:
-    heavy = "cantools fastapi httpx matplotlib mock.mock_les02 numpy serial uvicorn"
+    heavy = "cantools fastapi httpx matplotlib mock.mock_les02 numpy serial serialx uvicorn"
     code = f"import sys, listener.main; print([name for name in '{heavy}'.split() if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
