@@ -147,6 +147,7 @@ FLOORS = [
         "inbound",
         "follower",
         "path_peer",
+        "websocket_port",
         "fanout",
         "client",
         "database",
@@ -171,10 +172,13 @@ OPEN_TO_WINGS = {
     "listener.sessions",
     "listener.rest",
     "listener.query",
+    "listener.wording",
     # For the API, which lets clients in by the same rules.
     "listener.inbound",
     "listener.origins",
     "listener.ports",
+    # For the mesh, whose monitoring has a port of its own.
+    "listener.websocket_port",
     "listener.file_lock",
     # For the workbench, which reads buses as the heart does and serves many clients as it does.
     "listener.can_errors",
