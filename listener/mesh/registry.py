@@ -1,0 +1,155 @@
+"""The nodes by their address, what happens to each, and the answers that need nothing but them.
+
+Pure: both clocks come in as arguments (`listener.mesh.node`). What happens is given back as changes, for
+whoever tells people and programs of it.
+
+1. A node is there from its first word, or from the first time that the root tells of it.
+2. A node that says nothing for `idle_s` is IDLE, for `disconnect_s` DISCONNECT.
+3. When the root starts anew it has no nodes: all are DISCONNECT until they are heard or told of. The same
+   holds for those that are remembered from before the listener was started.
+4. The root's list may name nodes that are long gone. It brings back whom it has lost itself, and nobody who
+   was silent for `disconnect_s` while the root was there.
+5. There are at most NODES_MAX: a destroyed octet makes up an address. The one that was away longest goes.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from listener.mesh.node import Node, Status
+
+NODES_MAX: Final = 1024
+# 0 means the root or all nodes, 1 is the root.
+FIRST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    addr: int
+    uuid: bytes
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """To another status, but not by connecting."""
+
+    addr: int
+    status: Status
+    reason: str
+
+
+Change = Connected | Moved
+
+
+class Registry:
+    def __init__(self, depth: int = 10, idle_s: float = 60.0, disconnect_s: float = 300.0) -> None:
+        self._depth = depth
+        self._idle_s = idle_s
+        self._disconnect_s = disconnect_s
+        self._nodes: dict[int, Node] = {}
+
+    def __iter__(self) -> Iterator[Node]:
+        """By address."""
+        return iter(sorted(self._nodes.values(), key=lambda node: node.addr))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def get(self, addr: int) -> Node | None:
+        return self._nodes.get(addr)
+
+    def in_status(self, status: Status) -> Sequence[Node]:
+        return [node for node in self if node.status is status]
+
+    def count(self, status: Status) -> int:
+        return sum(node.status is status for node in self._nodes.values())
+
+    def remember(self, addr: int, uuid: bytes, last_seen: float | None) -> Node | None:
+        """One from before the start; None if there is no room."""
+        if addr < FIRST or (addr not in self._nodes and len(self._nodes) >= NODES_MAX):
+            return None
+        node = self._nodes.setdefault(addr, Node(addr, uuid, self._depth))
+        node.last_seen = last_seen
+        return node
+
+    def heard(self, addr: int, ts: float, now: float, *, add: bool = True) -> list[Change]:
+        """It said something. Without `add` one that is not known is not believed in."""
+        if addr < FIRST or not (add or addr in self._nodes):
+            return []
+        node, before = self._find_or_add(addr)
+        node.heard(ts, now)
+        return _came(node, before)
+
+    def node_info(self, addr: int, uuid: bytes, ts: float, now: float) -> list[Change]:
+        """The root says that it has connected."""
+        if addr < FIRST:
+            return []
+        node, before = self._find_or_add(addr)
+        node.uuid = uuid
+        node.heard(ts, now)
+        return _came(node, before)
+
+    def net_info(self, nodes: Iterable[tuple[int, bytes]], now: float) -> list[Change]:
+        """The root lists whom it has. Those that are here keep their age."""
+        changes: list[Change] = []
+        for addr, uuid in nodes:
+            if addr < FIRST:
+                continue
+            node, before = self._find_or_add(addr)
+            node.uuid = uuid
+            if node.status is Status.DISCONNECT and node.is_vouched:
+                node.told_of(now)
+                changes += _came(node, before)
+        return changes
+
+    def root_reset(self, reason: str) -> list[Change]:
+        """The root has no nodes any more."""
+        changes: list[Change] = []
+        for node in self:
+            node.is_vouched = True
+            if node.status is not Status.DISCONNECT:
+                node.status = Status.DISCONNECT
+                changes.append(Moved(node.addr, node.status, reason))
+        return changes
+
+    def reopened(self) -> None:
+        """The root could not be heard, and can again: who was silent meanwhile may not be to blame."""
+        for node in self._nodes.values():
+            node.is_vouched = True
+
+    def age(self, now: float) -> list[Change]:
+        changes: list[Change] = []
+        for node in self:
+            silent_s = -math.inf if node.alive_at is None else now - node.alive_at
+            if node.status is not Status.DISCONNECT and silent_s >= self._disconnect_s:
+                node.status, node.is_vouched = Status.DISCONNECT, False
+                changes.append(Moved(node.addr, node.status, f"silent for {self._disconnect_s:g} s"))
+            elif node.status is Status.ACTIVE and silent_s >= self._idle_s:
+                node.status = Status.IDLE
+                changes.append(Moved(node.addr, node.status, f"silent for {self._idle_s:g} s"))
+        return changes
+
+    def forget(self, addr: int) -> bool:
+        return self._nodes.pop(addr, None) is not None
+
+    def _find_or_add(self, addr: int) -> tuple[Node, Status | None]:
+        """And its status until now, None if it was not known."""
+        if (node := self._nodes.get(addr)) is not None:
+            return node, node.status
+        if len(self._nodes) >= NODES_MAX:
+            del self._nodes[min(self._nodes.values(), key=_last_wanted).addr]
+        node = self._nodes[addr] = Node(addr, b"", self._depth)
+        return node, None
+
+
+def _last_wanted(node: Node) -> tuple[bool, float]:
+    alive_at = -math.inf if node.alive_at is None else node.alive_at
+    return node.status is not Status.DISCONNECT, alive_at
+
+
+def _came(node: Node, before: Status | None) -> list[Change]:
+    if before is None or before is Status.DISCONNECT:
+        return [Connected(node.addr, node.uuid, again=before is not None)]
+    return [Moved(node.addr, node.status, "heard again")] if before is Status.IDLE else []
