@@ -184,9 +184,9 @@ def _data_type(name: str, keys: Any) -> DataType:
 def _check_kind(name: str, given: Mapping[str, Any]) -> None:
     kind, length = given.get("Kind", "auto"), given["Length"]
     if kind in ("int", "uint") and length > _INTEGER_MAX:
-        raise DefinitionError(f"{name}: Length of an {kind} must be 1 to {_INTEGER_MAX}")
+        raise DefinitionError(f"{name}: Length must be 1 to {_INTEGER_MAX} for {kind}")
     if kind == "float" and length not in _FLOATS:
-        raise DefinitionError(f"{name}: Length of a float must be 2, 4 or 8")
+        raise DefinitionError(f"{name}: Length must be 2, 4 or 8 for float")
     if kind in ("text", "hex") or (kind == "auto" and length > _INTEGER_MAX):
         for key in ("Scale", "Offset"):
             if key in given:

@@ -74,21 +74,19 @@ def parse(text: bytes | str) -> Opcodes:
             raise DefinitionError(
                 f'{name}: must be a letter such as "P", a number from 0 to 255, or one such as "0x52"'
             )
-        taken = own.get(code)
-        if taken is not None:
-            raise DefinitionError(f"{name}: {taken.told} is {taken.name} already")
+        if code in own:
+            raise DefinitionError(f"{name}: {own[code].told} is {own[code].name} already")
         ours = DEFAULT.by_code.get(code)
         if ours is not None and ours.handling is not Handling.FORWARD:
             raise DefinitionError(f"{name}: {ours.told} is {ours.name}, which is not forwarded as it is")
-        if name in (one.name for one in own.values()):
-            raise DefinitionError(f"{name} is defined twice")
         own[code] = Opcode(name, code)
-    for ours in _TABLE:
-        if ours.code not in own:
-            for one in own.values():
-                if one.name == ours.name:
-                    raise DefinitionError(f"{one.name}: is the name of {ours.told} already")
-    return Opcodes({**DEFAULT.by_code, **own}.values())
+    all_of_them = {**DEFAULT.by_code, **own}
+    names: dict[str, Opcode] = {}
+    for one in all_of_them.values():
+        other = names.setdefault(one.name, one)
+        if other is not one:
+            raise DefinitionError(f"{one.name}: is {other.told} and {one.told}")
+    return Opcodes(all_of_them.values())
 
 
 def _code(told: Any) -> int | None:

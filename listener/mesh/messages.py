@@ -148,7 +148,8 @@ def _ack(addr: int, body: bytes) -> Ack | None:
 
 def _is_text(octets: bytes) -> bool:
     """No message of a node that has an address below 2313 does."""
-    return not octets.rstrip(b"\0").translate(None, _PRINTABLE)
+    text = octets.rstrip(b"\0")
+    return bool(text) and not text.translate(None, _PRINTABLE)
 
 
 def _text(octets: bytes) -> str:

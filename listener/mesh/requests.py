@@ -81,7 +81,7 @@ _SHAPES: Final = {
 COMMANDS: Final = tuple(_SHAPES)
 
 
-def parse_request(data: bytes) -> Request | Refused:
+def parse_request(data: bytes | bytearray) -> Request | Refused:
     """Octets behind a request that has a length of its own are ignored: often it is a line end."""
     if len(data) < _COMMAND:
         return Refused("Command Too Short")
@@ -98,7 +98,7 @@ def parse_request(data: bytes) -> Request | Refused:
     return shape.parse(command, bytes(data))
 
 
-def needed(data: bytes) -> int | None:
+def needed(data: bytes | bytearray) -> int | None:
     """Octets of a complete request, as far as its beginning tells; None: it ends where the client stops."""
     shape = _SHAPES.get(_name(data))
     if shape is None:
@@ -106,7 +106,7 @@ def needed(data: bytes) -> int | None:
     return shape.length if shape.fixed else None
 
 
-def _name(data: bytes) -> str:
+def _name(data: bytes | bytearray) -> str:
     return bytes(data[:_COMMAND]).decode("latin-1")
 
 
