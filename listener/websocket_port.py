@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import errno
 import http
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from listener.access import Access, Scope, token_of
+from listener.access import Access, Scope, is_loopback, token_of
 from listener.config import WebsocketConfig
 from listener.origins import Origins
 from listener.outbound import address_of
@@ -257,7 +256,7 @@ class WebSocketPort:
 
 def _is_here(connection: ServerConnection) -> bool:
     address = connection.remote_address
-    return bool(address) and ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
+    return bool(address) and is_loopback(str(address[0]))
 
 
 def _path(request: Request) -> str:
