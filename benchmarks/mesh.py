@@ -88,7 +88,7 @@ class Daemon:
             if record.get("event") == "websocket_server_started":
                 self.port = int(record["url"].rpartition(":")[2])
             if record.get("event") == "mesh_listening":
-                self.tcp = int(record["tcp_ports"][0])
+                self.tcp = int(record["ports"][0])
             if record.get("event") == "listener_started":
                 break
         else:
