@@ -175,7 +175,7 @@ def hear(port: int) -> None:
             while (found := _next(held, at)) is not None:
                 begin, at = found
                 event = json.loads(held[begin:at])
-                if event["type"] == "gap":
+                if event["type"] == "gap" and event["payload"]["where"] != "bus":  # which paused between runs
                     gaps += event["payload"]["skipped"] or 1
                 elif event["type"] == "node_data":
                     heard.append(event["payload"]["values"].get("Pressure", {}).get("value"))
@@ -320,9 +320,10 @@ class Bench:
         return told
 
     def close(self) -> None:
-        self._daemon.close()
-        for each in self._sides:
+        for each in self._sides[1:]:
             each.close()
+        self._daemon.close()
+        self._sides[0].close()
 
 
 def main(arguments: list[str] | None = None) -> int:
