@@ -82,6 +82,12 @@ class Keeper:
 
         return await self._database.read(job)
 
+    async def forget(self, addr: int) -> None:
+        """All of a node, also what waits. Raises StorageError."""
+        self._nodes.pop(addr, None)
+        self._waiting = deque(row for row in self._waiting if row[0] != addr)
+        await self._database.write(lambda connection: store.forget_node(connection, addr))
+
     async def run(self) -> None:
         tidied_at = -RETENTION_S
         while True:

@@ -180,7 +180,7 @@ class NetworkManager:
 
     def _on_root_reset(self, message: RootReset, frame: bytes, ts: float, _: float) -> None:
         self.counts["root_reset"] += 1
-        self.news.up(ROOT, f"root: has started {message.text}".rstrip(), frame)
+        self.news.up(ROOT, f"root: has started: {message.text.strip()}", frame)
         self._lose_all(ts, "the root module has restarted")
         self._ask.set()
         self._listeners.tell(frame)
@@ -189,8 +189,8 @@ class NetworkManager:
         self.counts["ack"] += 1
         if message.delivered:
             self._changed(ts, self.registry.heard(message.addr, ts, now, add=False))
-        done = "delivered" if message.delivered else "not delivered"
-        self.news.up(message.addr, f"{name_of(message.addr)}: {done}, {message.attempts} attempts", frame)
+        done = "has got a message, at" if message.delivered else "has not got a message, after"
+        self.news.up(message.addr, f"{name_of(message.addr)}: {done} attempt {message.attempts}", frame)
         self.outcomes.ended(message.addr or ROOT, delivered=message.delivered, attempts=message.attempts)
         self._listeners.tell(frame)
 
@@ -239,6 +239,12 @@ class NetworkManager:
 
     async def clean(self, source: str = "") -> Outcome:
         return await self._forward(self._request("CLEAN"), source)
+
+    def forget(self, addr: int) -> bool:
+        """False if there is no such node. One that says something again is a new one."""
+        changes = self.registry.forget(addr)
+        self._changed(time.time(), changes)
+        return bool(changes)
 
     def _request(self, command: str, addr: int | None = None, payload: bytes = b"") -> Request:
         raw = requests.to_uart(command, addr, payload)

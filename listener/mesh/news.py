@@ -50,9 +50,10 @@ class News:
         self._line("note", addr, text, b"")
 
     def data(self, ts: float, addr: int, found: Sequence[tuple[DataType, bytes]], raw: bytes) -> None:
-        if found:
-            self._publish(node_events.node_data(ts, addr, notation.values(found), SOURCE))
-        self.up(addr, f"{notation.name_of(addr)}: {notation.measured(found)}", raw)
+        values = notation.values(found)
+        if values:
+            self._publish(node_events.node_data(ts, addr, values, SOURCE))
+        self.up(addr, f"{notation.name_of(addr)}: {notation.measured(values)}", raw)
 
     def changes(self, ts: float, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -38,6 +38,7 @@ class Node:
         # On the clock that nobody sets; None: not since the start.
         self.heard_at: float | None = None
         self.alive_at: float | None = None  # heard or told of
+        self.is_named = False  # by the root: no destroyed octet has made it up
         # Whether the root's word brings it back: not if it was silent while it could have been heard.
         self.is_vouched = True
         self._depth = depth

@@ -99,11 +99,10 @@ def octets(data: bytes) -> str:
     return f"{data[:RAW_MAX].hex(' ')}{more}"
 
 
-def measured(found: Iterable[tuple[DataType, bytes]]) -> str:
+def measured(values: Told) -> str:
     """For people: what a node says of itself."""
     told = (
-        f"{data_type.name} {data_type.value(data)}{f' {data_type.unit}' if data_type.unit else ''}"
-        for data_type, data in found
+        f"{name} {each['value']}{' ' if each['unit'] else ''}{each['unit']}" for name, each in values.items()
     )
     return ", ".join(told) or "nothing"
 

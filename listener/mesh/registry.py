@@ -9,7 +9,8 @@ whoever tells people and programs of it.
    holds for those that are remembered from before the listener was started.
 4. The root's list may name nodes that are long gone. It brings back whom it has lost itself, and nobody who
    was silent for `disconnect_s` while the root was there.
-5. There are at most NODES_MAX: a destroyed octet makes up an address. The one that was away longest goes.
+5. There are at most NODES_MAX, for a destroyed octet makes up an address. The one that has said nothing for
+   longest goes, and before it those that the root has never named.
 """
 
 import math
@@ -71,7 +72,7 @@ class Registry:
         if addr < FIRST or (addr not in self._nodes and len(self._nodes) >= NODES_MAX):
             return None
         node = self._nodes.setdefault(addr, Node(addr, uuid, self._depth))
-        node.last_seen = last_seen
+        node.last_seen, node.is_named = last_seen, bool(uuid)
         return node
 
     def heard(self, addr: int, ts: float, now: float, *, add: bool = True) -> list[Change]:
@@ -87,7 +88,7 @@ class Registry:
         if addr < FIRST:
             return []
         node, before = self._find_or_add(addr)
-        node.uuid = uuid
+        node.uuid, node.is_named = uuid, True
         node.heard(ts, now)
         return _came(node, before)
 
@@ -98,7 +99,7 @@ class Registry:
             if addr < FIRST:
                 continue
             node, before = self._find_or_add(addr)
-            node.uuid = uuid
+            node.uuid, node.is_named = uuid, True
             if node.status is Status.DISCONNECT and node.is_vouched:
                 node.told_of(now)
                 changes += _came(node, before)
@@ -131,8 +132,9 @@ class Registry:
                 changes.append(Moved(node.addr, node.status, f"silent for {self._idle_s:g} s"))
         return changes
 
-    def forget(self, addr: int) -> bool:
-        return self._nodes.pop(addr, None) is not None
+    def forget(self, addr: int) -> list[Change]:
+        node = self._nodes.pop(addr, None)
+        return [] if node is None else [Moved(addr, Status.DISCONNECT, "forgotten")]
 
     def _find_or_add(self, addr: int) -> tuple[Node, Status | None]:
         """And its status until now, None if it was not known."""
@@ -145,8 +147,7 @@ class Registry:
 
 
 def _last_wanted(node: Node) -> tuple[bool, float]:
-    alive_at = -math.inf if node.alive_at is None else node.alive_at
-    return node.status is not Status.DISCONNECT, alive_at
+    return node.is_named, -math.inf if node.alive_at is None else node.alive_at
 
 
 def _came(node: Node, before: Status | None) -> list[Change]:

@@ -34,6 +34,7 @@ PAYLOAD_MAX: Final = 1024
 _SOURCE: Final = "REST"
 _CONTROL: Final = {403: "The sender may only read"}
 _AWAY: Final = {503: "There is no serial connection, or it takes nothing more"}
+_UNWRITTEN: Final = {503: "The database cannot be written now"}
 _NO_NODE: Final = {404: "There was never such a node"}
 
 _VALUE: Final = {"raw": "0923", "value": 23.39, "unit": "°C"}
@@ -147,6 +148,22 @@ def router(mesh: Mesh) -> APIRouter:
     @routes.get("/nodes/{addr}", summary="One node", responses=_json(_NODE) | problems(_NO_NODE))
     async def get_node(addr: Addr) -> dict[str, Any]:
         return notation.node(node_of(addr), mesh.types, time.time(), time.monotonic())
+
+    @routes.delete(
+        "/nodes/{addr}",
+        summary="Forget a node, and all that it has measured",
+        dependencies=[needs_control],
+        responses=_json({"addr": 5}) | problems(_NO_NODE | _CONTROL | _UNWRITTEN),
+    )
+    async def forget_node(addr: Addr) -> dict[str, Any]:
+        """Such as one that a destroyed octet has made up. If it says something again it is a new one."""
+        node_of(addr)
+        try:
+            await mesh.keeper.forget(addr)
+        except StorageError as exc:
+            raise HTTPException(STATUS_OF["storing_failed"], str(exc)) from None
+        mesh.manager.forget(addr)
+        return {"addr": addr}
 
     @routes.get(
         "/nodes/{addr}/data/{type}",

@@ -71,6 +71,11 @@ def history(
     return [Value(ts, data) for ts, data in found][::-1]
 
 
+def forget_node(connection: sqlite3.Connection, addr: int) -> None:
+    connection.execute("DELETE FROM mesh_data WHERE addr = ?", (addr,))
+    connection.execute("DELETE FROM mesh_nodes WHERE addr = ?", (addr,))
+
+
 def forget(connection: sqlite3.Connection, before_ts: float, most: int) -> int:
     """Values that are too old, and the oldest of too many; at most ROWS_MAX of each at a time."""
     removed = connection.execute(
