@@ -12,6 +12,7 @@ from listener.mesh.node import Node, Status, Value
 STATES: Final = {Status.ACTIVE: "active", Status.IDLE: "idle", Status.DISCONNECT: "disconnected"}
 # Of one frame, in a line of the traffic.
 RAW_MAX: Final = 256
+_PRINTABLE: Final = bytes((*range(0x20, 0x7F), *b"\t\r\n"))
 ROOT: Final = 1
 
 Told = dict[str, Any]
@@ -93,10 +94,12 @@ def line(ts: float, direction: str, addr: int | None, text: str, raw: bytes = b"
 
 def octets(data: bytes) -> str:
     """For people: text where it is text, else hex."""
-    if data and all(0x20 <= octet < 0x7F or octet in b"\r\n\t\0" for octet in data):
-        return repr(data[:RAW_MAX].decode("ascii").strip("\r\n\t\0"))
-    more = f" … ({len(data)} octets)" if len(data) > RAW_MAX else ""
-    return f"{data[:RAW_MAX].hex(' ')}{more}"
+    text = data.rstrip(b"\r\n\0")
+    if text and not text.translate(None, _PRINTABLE):
+        told = repr(text[:RAW_MAX].decode("ascii"))
+    else:
+        told = data[:RAW_MAX].hex(" ")
+    return told if len(data) <= RAW_MAX else f"{told} … ({len(data)} octets)"
 
 
 def measured(values: Told) -> str:
