@@ -204,7 +204,7 @@ class UartManager:
         is_news = state != self.state
         self.state, self.why = state, why
         log = _log.info if state in {CONNECTED, SEARCHING} else _log.warning
-        (log if is_news else _log.debug)("uart", state=state, device=self.device, why=why)
+        (log if is_news else _log.debug)("uart_state", state=state, device=self.device, why=why)
         self._changed(state, why)
 
 

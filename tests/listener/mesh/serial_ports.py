@@ -17,7 +17,7 @@ from mock.pseudo_port import PseudoPort
 
 PATIENCE_S = 15.0
 # Between two turns of a loop that nobody blocks, on a machine that is busy.
-TURN_S = 1.0
+TURN_S = 5.0
 _USUAL = Timing()
 
 

@@ -14,7 +14,7 @@ from mock.mock_mesh import running
 from tests.listener.mesh.serial_ports import desk, open_files, opened_paths, options, stranger, until
 
 BOOT = b"\x00\x00\x03online\n"
-HASTY = Timing(answer_s=0.2)
+HASTY = Timing(answer_s=0.75)
 RUBBISH = bytes(range(256)) + encode(b"\x00\x05D\x01\x00\x07") + b"\xff\x00\x01\x01\x02short\xfe"
 
 

@@ -172,7 +172,7 @@ async def test_who_says_something_is_not_asked(link: Path) -> None:
     async with running(options(interval_s=0.01), link) as mesh:
         lines: list[str] = []
         mesh.network._told = lines.append
-        async with desk(link, timing=Timing(ask_s=0.5)) as at:
+        async with desk(link, timing=Timing(ask_s=3.0)) as at:
             await until(lambda: len(at.payloads) > 300)
         assert lines.count("heard NINFO") <= 1
         assert SILENT not in at.states
