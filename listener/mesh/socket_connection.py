@@ -76,7 +76,8 @@ class Connection(asyncio.Protocol):
         self._has_ended = False  # the client has, on its side
         self._is_framed = False
         self._skipped = 0
-        self._held = 0
+        self._written = 0
+        self._taken = 0  # by its kernel, of what was written
         self.stage = Stage.ASKING
         self.address = "gone"
         self.is_here = False
@@ -203,26 +204,28 @@ class Connection(asyncio.Protocol):
         held = self._transport.get_write_buffer_size()
         if not held or held + len(data) <= WRITE_BUFFER:
             self._transport.write(data)
+            self._written += len(data)
             return
         self._skipped += 1
         if self._timer is None:
-            self._watch(held)
+            self._watch(self._written - held)
 
-    def _watch(self, held: int) -> None:
-        self._held = held
+    def _watch(self, taken: int) -> None:
+        self._taken = taken
         self._timer = self._loop.call_later(STALL_S, self._check)
 
     def _check(self) -> None:
         self._timer = None
         held = self._transport.get_write_buffer_size()
+        taken = self._written - held
         skipped, self._skipped = self._skipped, 0
         if skipped:
             self._host.skipped(self, skipped)
-        if held >= self._held:
+        if held and taken == self._taken:
             self._host.dropped(self)
             self.abort()
         elif skipped:
-            self._watch(held)
+            self._watch(taken)
 
     # The end
 

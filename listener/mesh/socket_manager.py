@@ -98,7 +98,9 @@ class SocketManager:
         for task in self._tasks:
             task.cancel()
         for connection in tuple(self._alive):
-            if connection.stage in {Stage.ASKING, Stage.LISTENING}:
+            if connection.stage is Stage.WORKING:
+                connection.leave(requests.failed("the listener is stopping"))
+            elif connection.stage is not Stage.LEAVING:
                 connection.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
@@ -164,7 +166,6 @@ class SocketManager:
 
     async def _answer(self, connection: Connection, request: bytes) -> None:
         # Whoever has gone meanwhile may have sent something that is on its way to a node: it is not recalled.
-        response = requests.failed("the listener is stopping")
         refusal = None if connection.is_here else self._access.refusal(Scope.READ)
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -174,8 +175,7 @@ class SocketManager:
         except Exception:  # noqa: BLE001 - its defect must not leave a client without an answer
             _log.exception("mesh_request_failed", address=connection.address, request=request[:64].hex())
             response = requests.failed("the request has failed; the log says why")
-        finally:
-            connection.leave(response)
+        connection.leave(response)
 
 
 def _prepare(sock: socket.socket) -> None:
