@@ -43,7 +43,7 @@ from listener.mesh.messages import (
     UartMessage,
     parse_uart,
 )
-from listener.mesh.routes import router
+from listener.mesh.routes import PAYLOAD_MAX, router
 from listener.mesh.uart_codec import MAX_FRAME, Decoder, encode
 from listener.mesh.wing import Mesh, mesh
 from mock.pseudo_port import PseudoPort
@@ -172,6 +172,7 @@ def test_every_request_is_there() -> None:
         f"At most {registry.NODES_MAX} nodes",
         f"the last ones, up to {store.ROWS_MAX:,};",
         f"lines, up to {news.LINES_MAX}",
+        f"up to {PAYLOAD_MAX} octets",
         uart_manager.NO_CONNECTION,
         uart_manager.TOO_MANY,
         uart_manager.TIMED_OUT,
