@@ -101,6 +101,7 @@ PURE = {
     "listener.mesh.node",
     "listener.mesh.registry",
     "listener.mesh.notation",
+    "listener.mesh.priority",
     "mock.mesh_framing",
     "mock.mesh_network",
     "mock.mesh_node",
