@@ -66,6 +66,7 @@ class AsyncMeshClient:
             self._listening.cancel()
             await asyncio.wait({self._listening})
             self._listening = None
+        self._connected.clear()
 
     # Listening
 

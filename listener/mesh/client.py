@@ -16,6 +16,7 @@ Needs the standard library alone.
 
 import asyncio
 import contextlib
+import inspect
 import queue
 import threading
 from collections.abc import Callable, Coroutine
@@ -79,7 +80,14 @@ class MeshClient:
 
     def on(self, opcode: OpcodeLike | None = None) -> Callable[[H], H]:
         """For a function that gets each `Message` with this opcode, or every one."""
-        return self._client.on(opcode)
+        add = self._client.on(opcode)
+
+        def checked(handler: H) -> H:
+            if inspect.iscoroutinefunction(handler):
+                raise TypeError("coroutine functions are handlers of AsyncMeshClient")
+            return add(handler)
+
+        return checked
 
     def listen(self, wait_s: float = OPEN_S) -> bool:
         """In the background."""
