@@ -9,10 +9,8 @@ is answered from the registry or goes to the UART.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
-
-import structlog
 
 from listener.events import EventEnvelope
 from listener.mesh import notation, requests
@@ -20,7 +18,7 @@ from listener.mesh.data_types import DataType, DataTypes
 from listener.mesh.message_opcodes import Opcodes
 from listener.mesh.messages import Ack, Forward, LogText, NetInfo, NodeData, NodeInfo, RootReset, parse_uart
 from listener.mesh.news import News
-from listener.mesh.node import Status
+from listener.mesh.node import Node, Status
 from listener.mesh.notation import ROOT, Told, name_of
 from listener.mesh.outcomes import Outcome, Outcomes
 from listener.mesh.priority import Priority
@@ -28,13 +26,9 @@ from listener.mesh.registry import Change, Registry
 from listener.mesh.requests import Refused, Request
 from listener.mesh.subscribers import Subscribers
 
-_log = structlog.get_logger(__name__)
-
 NO_UART: Final = "No Serial Connection"
 # Between two looks at who has grown silent.
 AGE_S: Final = 1.0
-# Those that change nothing: anybody who may read may ask them.
-QUERIES: Final = frozenset({"NSTAT", "ACT-C", "NINFO", "NETIF", "[GET]"})
 _STATUS_OF: Final = {"A": Status.ACTIVE, "D": Status.DISCONNECT, "N": Status.IDLE}
 _PRIORITIES: Final = {"RST-R": Priority.RESET, "CLEAN": Priority.RESET, "SENDI": Priority.IMPORTANT}
 _WITHOUT_NODES: Final = {"RST-R": "the root module restarts", "CLEAN": "the network was cleaned"}
@@ -306,7 +300,7 @@ class NetworkManager:
             return requests.failed("Data Type Not Found")
         return requests.data_response(data_type.id, data_type.length, found)
 
-    def _latest(self, data_type: DataType, nodes: Any) -> Collection[tuple[int, bytes]]:
+    def _latest(self, data_type: DataType, nodes: Iterable[Node]) -> list[tuple[int, bytes]]:
         name = data_type.name
         return [(node.addr, last.data) for node in nodes if (last := node.last(name)) is not None]
 

@@ -4,7 +4,8 @@ Pure: both clocks come in as arguments; `ts` is Unix time, for people, `now` is 
 
 1. A node that says something is ACTIVE. One that says nothing grows IDLE, then DISCONNECT, see `Registry`.
 2. Values stay octets, as they came; what they mean is up to their data type.
-3. The values of one type have rising times, so that the time of a value names it.
+3. The values of one type have rising times, so that the time of a value names it. If somebody sets the clock
+   back, they start anew from there.
 """
 
 from collections import deque
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-# Between values that came at the same moment, or before the last one since somebody set the clock.
+# Between values that came at the same moment; a clock that is only corrected goes back by less than SET_S.
 STEP_S: Final = 1e-6
+SET_S: Final = 1.0
 
 
 class Status(IntEnum):
@@ -74,7 +76,7 @@ class Node:
         values = self._values.get(type_name)
         if values is None:
             values = self._values[type_name] = deque(maxlen=self._depth)
-        if values and ts <= values[-1].ts:
+        if values and 0 <= values[-1].ts - ts < SET_S:
             ts = values[-1].ts + STEP_S
         values.append(Value(ts, data))
         return ts
