@@ -20,6 +20,7 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -56,19 +57,19 @@ class MeshClient:
         self.close()
 
     def close(self) -> None:
-        """Ends listening; handlers see what has come before."""
-        if self._loop is None or self._is_closed:
-            self._is_closed = True
-            return
-        self._run(self._client.close())
-        self._is_closed = True
+        """Ends listening, and calls of other threads; handlers see what has come before."""
+        with self._lock:
+            was_closed, self._is_closed = self._is_closed, True
+            if self._loop is None or was_closed:
+                return
+            future = asyncio.run_coroutine_threadsafe(self._client.close(), self._loop)
+        future.result()
         with contextlib.suppress(queue.Full):  # then they are so far behind that they need not see the rest
             self._messages.put_nowait(None)
         self._loop.call_soon_threadsafe(self._loop.stop)
         for thread in self._threads:
             if thread is not threading.current_thread():  # of a handler
                 thread.join(CLOSE_S)
-        self._loop.close()
 
     @property
     def address(self) -> str:
@@ -146,17 +147,29 @@ class MeshClient:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._threads = [
-                    threading.Thread(target=self._loop.run_forever, name="mesh", daemon=True),
+                    threading.Thread(target=_serve, args=[self._loop], name="mesh", daemon=True),
                     threading.Thread(target=self._handle, name="mesh handlers", daemon=True),
                 ]
                 for thread in self._threads:
                     thread.start()
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError as exc:
+            raise MeshError("the client is closed") from exc
         except BaseException:
             future.cancel()
             raise
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is stopped; what is under way then is cancelled."""
+    loop.run_forever()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(tasks) if tasks else asyncio.sleep(0))
+    loop.close()
 
 
 class _Queueing(AsyncMeshClient):

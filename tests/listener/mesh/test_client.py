@@ -280,6 +280,23 @@ async def test_messages_that_find_no_room_are_dropped_and_counted(monkeypatch: p
         assert len(heard) + mesh.dropped == 10
 
 
+async def test_a_call_that_waits_in_another_thread_ends_with_the_client() -> None:
+    asked = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with server(talk) as port:
+        mesh = MeshClient(port=port, timeout_s=4 * PATIENCE_S)
+        waiting = asyncio.create_task(asyncio.to_thread(mesh.active_count))
+        await asked.wait()
+        await asyncio.to_thread(mesh.close)
+        with pytest.raises(MeshError, match="the client is closed"):
+            await waiting
+
+
 async def test_a_synchronous_client_that_was_never_used_ends_at_once() -> None:
     with MeshClient() as mesh:
         assert mesh.address == "127.0.0.1:5002"
@@ -381,6 +398,16 @@ async def test_why_a_listener_is_refused_is_told() -> None:
                     "max_clients" in told
                 )
             )
+
+
+async def test_an_answer_without_the_node_that_was_asked_for_is_an_error() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.write(b"S\x02\x02\x00")
+
+    async with server(talk) as port, AsyncMeshClient(port=port) as mesh:
+        with pytest.raises(MeshError, match="no such data of node 5"):
+            await mesh.get_data(5, "Temperature")
 
 
 async def test_one_that_does_not_answer_is_not_waited_for_for_ever() -> None:

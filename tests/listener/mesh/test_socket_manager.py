@@ -452,6 +452,17 @@ async def test_the_one_that_waits_longest_makes_room_for_the_next() -> None:
         assert await silent[1].rest() == TEMPERATURE
 
 
+async def test_when_many_come_at_once_the_last_one_stays() -> None:
+    async with serving(max_clients=1) as served:
+        await served.listener()
+        crowd = [await served.program() for _ in range(20)]
+        await until(lambda: len(served.sockets._alive) == 2)
+        await crowd[-1].say(GET)
+        assert await crowd[-1].rest() == TEMPERATURE
+        for each in crowd[:-1]:
+            assert reason(await each.rest()) == "more than 1 connections at once; see [mesh] max_clients"
+
+
 async def test_so_does_one_that_was_answered_and_stays() -> None:
     async with serving(max_clients=1) as served:
         await served.listener()
