@@ -7,6 +7,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from listener.mesh.listening import SYN_FRAMED, Unframer
 from listener.mesh.requests import NO_LISTENER, SYN, failed
 from listener.mesh.socket_connection import READ_MAX, WRITE_BUFFER
 from listener.ports import PortUnavailable
+from tests.e2e.helpers import leslisten
+from tests.listener.api_bench import QUIET
 from tests.listener.mesh.programs import PATIENCE_S, UUID, Program, Served, ask, program, serving, until
 
 GET = b"[GET]\x00\x05\x02"
@@ -571,6 +574,20 @@ async def test_a_port_that_is_in_use_is_explained_and_nothing_stays_open() -> No
                 pass
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", first)) == errno.ECONNREFUSED
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("LES02_MESH__TCP_PORTS", "[0, {}]"), ("LES02_MESH__WEBSOCKET_PORT", "{}")]
+)
+def test_for_the_daemon_a_used_port_is_one_line_and_exit_1(tmp_path: Path, key: str, value: str) -> None:
+    free = {"LES02_MESH__TCP_PORTS": "[0]", "LES02_MESH__WEBSOCKET_PORT": "0", "LES02_MESH__SCAN": "[]"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {**free, "LES02_MESH__ENABLED": "true", "LES02_MESH__HOST": "127.0.0.1"}
+        ended = leslisten(*QUIET, cwd=tmp_path, **{**settings, key: value.format(port)})
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert line.startswith(f"leslisten: port {port} on 127.0.0.1 is in use; ")
 
 
 async def test_a_peer_that_vanishes_is_noticed_by_its_kernel() -> None:
