@@ -44,6 +44,7 @@ class Keeper:
         self._changed = changed
         self._waiting: deque[store.Row] = deque()
         self._nodes: dict[int, store.NodeRow] = {}
+        self._dropped: set[int] = set()
         self.state = "ok"
         self.written = 0
         self.lost = 0
@@ -82,11 +83,16 @@ class Keeper:
 
         return await self._database.read(job)
 
-    async def forget(self, addr: int) -> None:
-        """All of a node, also what waits. Raises StorageError."""
+    def drop(self, addr: int) -> None:
+        """All of a node: what waits now, what is on the disk with the next batch."""
         self._nodes.pop(addr, None)
         self._waiting = deque(row for row in self._waiting if row[0] != addr)
+        self._dropped.add(addr)
+
+    async def forget(self, addr: int) -> None:
+        """The same at once. Raises StorageError."""
         await self._database.write(lambda connection: store.forget_node(connection, addr))
+        self.drop(addr)
 
     async def run(self) -> None:
         tidied_at = -RETENTION_S
@@ -99,15 +105,19 @@ class Keeper:
 
     async def write(self) -> None:
         """What waits. What cannot be written waits on."""
-        while self._waiting or self._nodes:
+        while self._waiting or self._nodes or self._dropped:
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             nodes, self._nodes = self._nodes, {}
+            dropped, self._dropped = self._dropped, set()
 
             def job(
                 connection: sqlite3.Connection,
                 nodes: dict[int, store.NodeRow] = nodes,
                 batch: list[store.Row] = batch,
+                dropped: set[int] = dropped,
             ) -> None:
+                for addr in dropped:
+                    store.forget_node(connection, addr)
                 store.add(connection, nodes.values(), batch)
 
             try:
@@ -115,6 +125,7 @@ class Keeper:
             except StorageError as exc:
                 self._waiting.extendleft(reversed(batch))
                 self._nodes = nodes | self._nodes
+                self._dropped |= dropped
                 self._tell(exc.kind, str(exc))
                 return
             self.written += len(batch)

@@ -8,6 +8,7 @@ is answered from the registry or goes to the UART.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
@@ -29,6 +30,8 @@ from listener.mesh.subscribers import Subscribers
 NO_UART: Final = "No Serial Connection"
 # Between two looks at who has grown silent.
 AGE_S: Final = 1.0
+# Between two questions to the root whether it knows somebody who has spoken.
+ASK_AGAIN_S: Final = 10.0
 _STATUS_OF: Final = {"A": Status.ACTIVE, "D": Status.DISCONNECT, "N": Status.IDLE}
 _PRIORITIES: Final = {"RST-R": Priority.RESET, "CLEAN": Priority.RESET, "SENDI": Priority.IMPORTANT}
 _WITHOUT_NODES: Final = {"RST-R": "the root module restarts", "CLEAN": "the network was cleaned"}
@@ -53,6 +56,8 @@ class Record(Protocol):
 
     def record(self, addr: int, type_name: str, ts: float, data: bytes) -> None: ...
 
+    def drop(self, addr: int) -> None: ...
+
 
 class NetworkManager:
     def __init__(
@@ -76,6 +81,7 @@ class NetworkManager:
         self._uart: Uart | None = None
         self._listeners: Subscribers[bytes] = Subscribers(self._connection_changed)
         self._ask = asyncio.Event()
+        self._asked_at = -math.inf
         self._received: Mapping[type, Callable[[Any, bytes, float, float], None]] = {
             NodeData: self._on_data,
             NetInfo: self._on_net_info,
@@ -150,6 +156,9 @@ class NetworkManager:
         self._changed(ts, changes)
         node = self.registry.get(message.addr)
         if node is not None:
+            if changes and self.registry.is_strange(node) and now - self._asked_at >= ASK_AGAIN_S:
+                self._asked_at = now
+                self._ask.set()
             self._record.record_node(node.addr, node.uuid, ts)
             for data_type, data in message.values:
                 stored_ts = node.store(data_type.name, data, ts)
@@ -310,11 +319,16 @@ class NetworkManager:
         while True:
             await asyncio.sleep(AGE_S)
             now = time.monotonic()
-            self._changed(time.time(), self.registry.age(now))
+            changes = self.registry.age(now)
+            self._changed(time.time(), changes)
+            for change in changes:
+                if self.registry.get(change.addr) is None:
+                    self._record.drop(change.addr)
             self.outcomes.expire(now)
 
     async def _ask_for_nodes(self) -> None:
-        """After each start of the root; the UART's manager asks when it has opened the port."""
+        """After each start of the root, and when somebody new has spoken whom it has not named. The UART's
+        manager asks when it has opened the port."""
         while True:
             await self._ask.wait()
             self._ask.clear()

@@ -9,8 +9,10 @@ whoever tells people and programs of it.
    holds for those that are remembered from before the listener was started.
 4. The root's list may name nodes that are long gone. It brings back whom it has lost itself, and nobody who
    was silent for `disconnect_s` while the root was there.
-5. There are at most NODES_MAX, for a destroyed octet makes up an address. The one that has said nothing for
-   longest goes, and before it those that the root has never named.
+5. A destroyed octet makes up an address. Where the root lists its nodes, one that it has never named is
+   forgotten when it has said nothing for `idle_s`.
+6. There are at most NODES_MAX. The one that has said nothing for longest goes, and before it those that the
+   root has never named.
 """
 
 import math
@@ -50,6 +52,7 @@ class Registry:
         self._idle_s = idle_s
         self._disconnect_s = disconnect_s
         self._nodes: dict[int, Node] = {}
+        self._lists_nodes = False  # the root has, at least once
 
     def __iter__(self) -> Iterator[Node]:
         """By address."""
@@ -100,6 +103,7 @@ class Registry:
                 continue
             node, before = self._find_or_add(addr)
             node.uuid, node.is_named = uuid, True
+            self._lists_nodes = True
             if node.status is Status.DISCONNECT and node.is_vouched:
                 node.told_of(now)
                 changes += _came(node, before)
@@ -124,7 +128,9 @@ class Registry:
         changes: list[Change] = []
         for node in self:
             silent_s = -math.inf if node.alive_at is None else now - node.alive_at
-            if node.status is not Status.DISCONNECT and silent_s >= self._disconnect_s:
+            if self.is_strange(node) and silent_s >= self._idle_s:
+                changes += self.forget(node.addr, "the root does not know it")
+            elif node.status is not Status.DISCONNECT and silent_s >= self._disconnect_s:
                 node.status, node.is_vouched = Status.DISCONNECT, False
                 changes.append(Moved(node.addr, node.status, f"silent for {self._disconnect_s:g} s"))
             elif node.status is Status.ACTIVE and silent_s >= self._idle_s:
@@ -132,9 +138,14 @@ class Registry:
                 changes.append(Moved(node.addr, node.status, f"silent for {self._idle_s:g} s"))
         return changes
 
-    def forget(self, addr: int) -> list[Change]:
+    def is_strange(self, node: Node) -> bool:
+        """The root lists its nodes, and has never named this one."""
+        return self._lists_nodes and not node.is_named
+
+    def forget(self, addr: int, reason: str = "") -> list[Change]:
         node = self._nodes.pop(addr, None)
-        return [] if node is None else [Moved(addr, Status.DISCONNECT, "forgotten")]
+        told = f"forgotten: {reason}" if reason else "forgotten"
+        return [] if node is None else [Moved(addr, Status.DISCONNECT, told)]
 
     def _find_or_add(self, addr: int) -> tuple[Node, Status | None]:
         """And its status until now, None if it was not known."""

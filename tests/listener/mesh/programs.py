@@ -47,6 +47,12 @@ class NoRecord:
     def record(self, addr: int, type_name: str, ts: float, data: bytes) -> None:
         pass
 
+    def drop(self, addr: int) -> None:
+        pass
+
+    def drop(self, addr: int) -> None:
+        pass
+
 
 def manager_with(uart: Uart) -> NetworkManager:
     """With node 5, which has told its temperature (23.39 °C), and node 6, which has not."""

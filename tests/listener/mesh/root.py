@@ -81,6 +81,9 @@ class Kept:
     def record(self, addr: int, type_name: str, ts: float, data: bytes) -> None:
         self.rows.append((addr, type_name, ts, data))
 
+    def drop(self, addr: int) -> None:
+        del self.nodes[addr]
+
 
 class Middle:
     """The manager between a root and those who are told."""

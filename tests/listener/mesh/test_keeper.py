@@ -145,6 +145,20 @@ async def test_a_node_is_forgotten_with_what_waits_of_it(tmp_path: Path) -> None
         assert nodes == [(6, b"", 2.0)]
 
 
+async def test_a_node_that_is_dropped_goes_with_the_next_batch_also_after_trouble(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as disk:
+        disk.record(1.0)
+        await disk.keeper.write()
+        disk.record(2.0)
+        disk.keeper.drop(5)
+        disk.database.wrong = "full"
+        await disk.keeper.write()
+        disk.record(3.0)
+        disk.database.wrong = None
+        await disk.keeper.write()
+        assert await disk.times() == [3.0]
+
+
 async def test_what_is_old_goes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "BATCH_S", 0.01)
     monkeypatch.setattr(store, "ROWS_MAX", 10)

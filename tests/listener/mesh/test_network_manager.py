@@ -165,6 +165,31 @@ async def test_nodes_grow_old_by_themselves(monkeypatch: pytest.MonkeyPatch) -> 
     middle.manager.close()
 
 
+async def test_the_root_is_asked_about_strangers_and_those_it_does_not_know_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network_manager, "AGE_S", 0.01)
+    middle = Middle(idle_s=0.1, disconnect_s=100.0)
+    middle.say(net_info(5))
+    middle.root.answer = lambda payload: middle.say(net_info(5, 6)) if payload == b"NINFO" else None
+    running = asyncio.create_task(middle.manager.run(), name="run the manager")
+    middle.say(temperature(6, 20), temperature(7, 20), temperature(8, 20))
+    await until(lambda: middle.registry.count(Status.IDLE) == 2)
+    running.cancel()
+    assert middle.root.payloads == [b"NINFO"]
+    assert [node.addr for node in middle.registry] == [5, 6]
+    assert set(middle.kept.nodes) == {5, 6}
+    middle.manager.close()
+
+
+async def test_a_root_that_names_nobody_is_not_asked(middle: Middle) -> None:
+    running = asyncio.create_task(middle.manager.run(), name="run the manager")
+    middle.say(temperature(6, 20))
+    await asyncio.sleep(0)
+    running.cancel()
+    assert middle.root.sent == []
+
+
 @given(frames=st.lists(st.binary(max_size=40), max_size=20))
 async def test_no_octets_whatever_stop_it(frames: list[bytes]) -> None:
     middle = Middle()

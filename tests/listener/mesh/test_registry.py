@@ -162,6 +162,42 @@ def test_one_that_is_forgotten_is_new_when_it_comes_again() -> None:
     assert registry.heard(5, TS, 1.0) == [Connected(5, b"", again=False)]
 
 
+def test_where_the_root_lists_its_nodes_one_that_it_does_not_name_is_forgotten_when_it_is_silent() -> None:
+    registry = Registry(idle_s=60)
+    registry.heard(5, TS, 0.0)
+    registry.heard(6, TS, 0.0)
+    registry.net_info([(5, UUID)], 1.0)
+    stranger = registry.get(6)
+    assert stranger is not None
+    assert registry.is_strange(stranger)
+    assert registry.age(59.0) == []
+    assert registry.age(60.0) == [
+        Moved(5, IDLE, "silent for 60 s"),
+        Moved(6, DISCONNECT, "forgotten: the root does not know it"),
+    ]
+    assert statuses(registry) == {5: IDLE}
+    registry.heard(7, TS, 60.0)
+    registry.net_info([(7, UUID)], 61.0)
+    assert registry.age(120.0)[-1] == Moved(7, IDLE, "silent for 60 s")
+
+
+def test_where_it_does_not_list_them_all_are_kept() -> None:
+    registry = Registry(idle_s=60)
+    registry.heard(5, TS, 0.0)
+    registry.node_info(6, UUID, TS, 0.0)
+    registry.net_info([], 0.0)
+    assert [change.addr for change in registry.age(60.0)] == [5, 6]
+    assert set(statuses(registry).values()) == {IDLE}
+
+
+def test_those_from_before_the_start_are_not_forgotten_for_that() -> None:
+    registry = Registry(idle_s=60)
+    registry.remember(6, b"", TS)
+    registry.net_info([(5, UUID)], 0.0)
+    registry.age(1e6)
+    assert set(statuses(registry)) == {5, 6}
+
+
 def test_of_too_many_those_go_that_the_root_has_not_named_then_who_was_silent_for_longest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -198,6 +234,10 @@ class AnyLife(RuleBasedStateMachine):
                 assert change.again is (before is not None)
                 self.told[change.addr] = ACTIVE
             else:
+                if change.reason.startswith("forgotten"):
+                    del self.told[change.addr]
+                    self.heard_at.pop(change.addr, None)
+                    continue
                 assert change.status is not before
                 self.told[change.addr] = change.status
 
