@@ -50,9 +50,6 @@ class NoRecord:
     def drop(self, addr: int) -> None:
         pass
 
-    def drop(self, addr: int) -> None:
-        pass
-
 
 def manager_with(uart: Uart) -> NetworkManager:
     """With node 5, which has told its temperature (23.39 °C), and node 6, which has not."""
