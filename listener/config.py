@@ -44,6 +44,7 @@ from listener.setting_kinds import (
     Rows,
     Seconds,
     Signals,
+    Source,
     Speed,
     Tokens,
     Url,
@@ -68,7 +69,7 @@ class CanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Les02Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resolution_mm: Millimetres = 1.0
-    source: Name = "les02"
+    source: Source = "les02"
     silence_s: Seconds = 1.0
 
 

@@ -6,6 +6,15 @@ from msgspec import Meta
 
 # A description completes the sentence "<value> is not …".
 Name = Annotated[str, Meta(min_length=1, description="a name")]
+# What they say must not be taken for the sensor's.
+Source = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        pattern=r"^(?!(workbench|robots|mesh)\Z)",
+        description="a name, and none of workbench, robots, mesh, which are those of other instruments",
+    ),
+]
 Millimetres = Annotated[float, Meta(gt=0, le=1000, description="above 0 and up to 1000 mm")]
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="above 0 and up to 86400 s")]
 Port = Annotated[int, Meta(ge=0, le=65_535, description="in 0…65535")]

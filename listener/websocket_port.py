@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 from listener.access import Access, Scope, is_loopback, token_of
 from listener.config import WebsocketConfig
 from listener.origins import Origins
-from listener.outbound import address_of
+from listener.outbound import Framer, address_of
 from listener.path_peer import PathPeer
 from listener.ports import PortUnavailable, bound, explain
 from listener.sessions import Paths, Session
@@ -95,6 +95,7 @@ class WebSocketPort:
         self._alive: set[_Connection] = set()
         self._connections: Counter[str] = Counter()  # per address
         self._counts = Counter(dict.fromkeys(_COUNTED, 0))
+        self._framer = Framer()
 
     @property
     def clients(self) -> int:
@@ -197,7 +198,7 @@ class WebSocketPort:
 
     async def _serve(self, connection: ServerConnection, scope: Scope, path: str, query: str) -> None:
         if found := self._paths.find(path):
-            peer = PathPeer(connection, scope, query, self._config, self._counts, found)
+            peer = PathPeer(connection, scope, query, self._config, self._counts, found, self._framer)
             await self._follow(found.session, peer)
 
     async def _follow(self, session: Session, peer: PathPeer) -> None:

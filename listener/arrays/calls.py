@@ -16,6 +16,8 @@ from listener.arrays.npy import HEADER_MAX, NpyError, read_header
 from listener.arrays.pieces import npy_header, octet_pieces
 
 Array = NDArray[Any]
+# Of an axis: `slice(0, 100)`, or "0:100".
+Part = str | slice | None
 
 _BOUNDARY: Final = "-------les02-arrays-8b0f5c2e9d7a"
 _HEADER_ROOM: Final = HEADER_MAX + 64
@@ -103,10 +105,10 @@ class Incoming:
         return np.ndarray(header.shape, header.dtype, self._octets, header.offset, order=order)
 
 
-def rows_text(rows: str | slice | None) -> str:
-    if not isinstance(rows, slice):
-        return rows or ""
-    parts = [rows.start, rows.stop] + ([] if rows.step is None else [rows.step])
+def slice_text(part: Part) -> str:
+    if not isinstance(part, slice):
+        return part or ""
+    parts = [part.start, part.stop] + ([] if part.step is None else [part.step])
     return ":".join("" if part is None else str(int(part)) for part in parts)
 
 

@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="FILE", help=".npy, or .csv or .json if it is called so"
     )
     command.add_argument("--rows", type=rows, metavar="A:B", help="a slice of the first axis")
+    command.add_argument("--cols", type=rows, metavar="A:B", help="a slice of the second axis")
 
     command = _add(commands, "rename", "call an array otherwise")
     command.add_argument("index", type=count, metavar="INDEX")

@@ -93,14 +93,14 @@ def _list(client: NumpyClient, _options: argparse.Namespace) -> int:
 
 
 def _get(client: NumpyClient, options: argparse.Namespace) -> int:
-    index, rows = options.index, options.rows
+    index, rows, cols = options.index, options.rows, options.cols
     with Progress(f"array {index}") as progress:
         if options.output is not None:
             kind = _SHOWN_AS.get(options.output.suffix.lower(), "npy")
             with written_whole(options.output) as file:
-                client.download(index, file, rows, kind, progress)
+                client.download(index, file, rows, kind, progress, cols=cols)
             return 0
-        array = client.get_array(index, rows, progress)
+        array = client.get_array(index, rows, progress, cols=cols)
     remark(f"array {index}: {_what({'dtype': array.dtype, 'shape': array.shape})}")
     say(np.array2string(array, max_line_width=100))
     return 0
@@ -124,7 +124,7 @@ def _sources(client: NumpyClient, _options: argparse.Namespace) -> int:
         ("source", "unit", "name"),
         [(each["source"], each["unit"], each.get("name", "")) for each in client.sources()],
     )
-    remark("and signals of other CAN devices: signal:BUS.MESSAGE.SIGNAL")
+    remark("of other CAN devices those signals that a DBC file describes: signal:BUS.MESSAGE.SIGNAL")
     return 0
 
 

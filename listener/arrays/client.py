@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 
 from listener.arrays import calls
-from listener.arrays.calls import Array, ArraysError
+from listener.arrays.calls import Array, ArraysError, Part
 from listener.arrays.live import Data, LiveClient, Recording
 
 __all__ = ["ArraysError", "AsyncNumpyClient", "Data", "NumpyClient"]
@@ -93,10 +93,10 @@ class AsyncNumpyClient:
         return await self._json("GET", "/arrays")
 
     async def get_array(
-        self, index: int, rows: str | slice | None = None, progress: Progress = _nobody
+        self, index: int, rows: Part = None, progress: Progress = _nobody, *, cols: Part = None
     ) -> Array:
-        """`rows` of the first axis: `slice(0, 100)`, or "0:100"."""
-        async with self._array(index, "npy", rows) as answer:
+        """`rows` of the first axis, `cols` of the second: `slice(0, 100)`, or "0:100"."""
+        async with self._array(index, "npy", rows, cols) as answer:
             incoming = calls.Incoming(_length(answer))
             await self._receive(answer, incoming.feed, progress)
         return incoming.array()
@@ -105,12 +105,14 @@ class AsyncNumpyClient:
         self,
         index: int,
         file: BinaryIO,
-        rows: str | slice | None = None,
+        rows: Part = None,
         format: str = "npy",  # noqa: A002 - the field's word
         progress: Progress = _nobody,
+        *,
+        cols: Part = None,
     ) -> None:
         """Into a file, of any size; `format` is npy, csv or json."""
-        async with self._array(index, format, rows) as answer:
+        async with self._array(index, format, rows, cols) as answer:
             await self._receive(answer, file.write, progress)
 
     async def delete(self, index: int) -> Data:
@@ -247,9 +249,9 @@ class AsyncNumpyClient:
         return told
 
     def _array(
-        self, index: int, kind: str, rows: str | slice | None
+        self, index: int, kind: str, rows: Part, cols: Part
     ) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
-        params = {"format": kind, "rows": calls.rows_text(rows)}
+        params = {"format": kind, "rows": calls.slice_text(rows), "cols": calls.slice_text(cols)}
         return self._asking("GET", f"/array/{int(index)}", params=params)
 
     async def _receive(
@@ -325,18 +327,22 @@ class NumpyClient:
     def list_arrays(self) -> Data:
         return self._run(self._client.list_arrays())
 
-    def get_array(self, index: int, rows: str | slice | None = None, progress: Progress = _nobody) -> Array:
-        return self._run(self._client.get_array(index, rows, progress))
+    def get_array(
+        self, index: int, rows: Part = None, progress: Progress = _nobody, *, cols: Part = None
+    ) -> Array:
+        return self._run(self._client.get_array(index, rows, progress, cols=cols))
 
     def download(
         self,
         index: int,
         file: BinaryIO,
-        rows: str | slice | None = None,
+        rows: Part = None,
         format: str = "npy",  # noqa: A002 - the field's word
         progress: Progress = _nobody,
+        *,
+        cols: Part = None,
     ) -> None:
-        self._run(self._client.download(index, file, rows, format, progress))
+        self._run(self._client.download(index, file, rows, format, progress, cols=cols))
 
     def delete(self, index: int) -> Data:
         return self._run(self._client.delete(index))

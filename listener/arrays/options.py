@@ -11,7 +11,7 @@ from listener.arrays.terminal import TROUBLE, remark
 SERVER: Final = "http://localhost:8000"
 # A token in the command line can be read by everybody on the computer.
 TOKEN_VARIABLE: Final = "LES02_TOKEN"  # noqa: S105
-_ROWS: Final = re.compile(r"(-?\d+)?:(-?\d+)?(:-?\d+)?")
+_ROWS: Final = re.compile(r"(-?\d{1,15})?:(-?\d{1,15})?(:(-?\d{1,15})?)?", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):

@@ -134,8 +134,9 @@ def binary(packet: Packet) -> bytes:
                 0,
                 packet.total,
             ),
-            packet.x.astype("<f8", copy=False).tobytes(),
-            packet.y.astype("<f8", copy=False).tobytes(),
+            # Joined as they lie there: this is the only copy.
+            np.ascontiguousarray(packet.x, "<f8").data,
+            np.ascontiguousarray(packet.y, "<f8").data,
         )
     )
 

@@ -23,10 +23,9 @@ class Ring:
         self.total += 1
 
     def newest(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """As many as there are; copies."""
+        """As many as there are, where they lie: what is kept beyond the moment is to be copied."""
         begin = max(0, self._end - min(count, self.length))
-        x, y = self._points[:, begin : self._end].copy()
-        return x, y
+        return self._points[0, begin : self._end], self._points[1, begin : self._end]
 
     def grow(self, length: int) -> None:
         """It never shrinks."""

@@ -38,7 +38,8 @@ _STATUS: Final = {
     "too_large": 413,
     "full": 507,
 }
-_ROWS: Final = re.compile(r"(-?\d{1,15})?:(-?\d{1,15})?(?::(-?\d{1,15})?)?")
+ALL: Final = slice(None)
+_SLICE: Final = re.compile(r"(-?\d{1,15})?:(-?\d{1,15})?(?::(-?\d{1,15})?)?", re.ASCII)
 _UPLOADED: Final = {"status": "success", "shape": [100, 50], "dtype": "float64", "index": 0, "name": "a.npy"}
 _ENTRY: Final = {
     "index": 0,
@@ -56,6 +57,12 @@ _LIST: Final = {
     "max_total_bytes": 4294967296,
 }
 _ARRAY: Final = {"shape": [3], "dtype": "float64", "data": [1.0, 2.5, 4.0]}
+_DISK: Final = {503: "The disk cannot be used", 507: "No room"}
+# As FastAPI tells it of those routes whose parameters it knows.
+_REASONS: Final = {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}
+_INCOMPLETE: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"description": "Validation Error", "content": {"application/json": _REASONS}}
+}
 _BODY: Final = {
     "requestBody": {
         "required": True,
@@ -77,6 +84,9 @@ _BODY: Final = {
 Index = Annotated[int, Path(examples=[0])]
 Rows = Annotated[
     str, Query(max_length=64, description="A Python slice of the first axis", examples=["0:100"])
+]
+Columns = Annotated[
+    str, Query(max_length=64, description="A Python slice of the second axis", examples=["::10"])
 ]
 
 
@@ -124,7 +134,8 @@ def router(arrays: Arrays) -> APIRouter:
         summary="Upload a .npy file",
         openapi_extra=_BODY,
         responses=_json(_UPLOADED)
-        | _problems({400: "No .npy file", 408: "Nothing came", 413: "Too large", 507: "No room"}),
+        | _problems({400: "No .npy file", 408: "Nothing came", 413: "Too large"} | _DISK)
+        | _INCOMPLETE,
     )
     async def upload_array(request: Request) -> Response:
         """One file, in the field `file`; a field `name` calls it otherwise. Pickles are never read."""
@@ -153,33 +164,34 @@ def router(arrays: Arrays) -> APIRouter:
                     }
                 }
             },
-            **_problems({404: NOT_FOUND}),
+            **_problems({404: NOT_FOUND} | _DISK),
         },
     )
     async def get_array(
         index: Index,
         format: Literal["json", "npy", "csv"] = "json",  # noqa: A002 - the field's word
         rows: Rows = "",
+        cols: Columns = "",
     ) -> Response:
         """As JSON, as it was uploaded (`npy`, also in ranges of octets), or as a table (`csv`)."""
-        wanted = _slice(rows)
-        if format == "npy" and wanted is None:
+        part: tuple[Any, ...] = _slice("rows", rows), _slice("cols", cols)
+        if format == "npy" and not (rows or cols):
             library.find(index)
             name = f"array-{index}.npy"
             return _Npy(library.path(index), media_type="application/octet-stream", filename=name)
         opened = await asyncio.to_thread(library.opened, index)
         array = opened.array
-        if wanted is not None:
-            if array.ndim == 0:
-                raise _mistake("rows", "an array without dimensions has no rows", rows)
-            array = array[wanted]
-        return _streamed(index, format, array, opened)
+        for axis, (name, given) in enumerate((("rows", rows), ("cols", cols))):
+            if given and array.ndim <= axis:
+                opened.close()
+                raise _mistake(name, f"an array of {array.ndim} dimensions has none", given)
+        return _streamed(index, format, array[(*part[: array.ndim], ...)], opened)
 
     @routes.patch(
         "/array/{index}",
         dependencies=[needs_control],
         summary="Give an array another name",
-        responses=_json(_ENTRY) | _problems({404: NOT_FOUND}),
+        responses=_json(_ENTRY) | _problems({404: NOT_FOUND} | _DISK),
     )
     async def rename(index: Index, wanted: Name) -> dict[str, Any]:
         entry = await asyncio.to_thread(library.rename, index, wanted.name)
@@ -189,7 +201,7 @@ def router(arrays: Arrays) -> APIRouter:
         "/array/{index}",
         dependencies=[needs_control],
         summary="Delete an array",
-        responses=_json({"status": "success", "index": 0}) | _problems({404: NOT_FOUND}),
+        responses=_json({"status": "success", "index": 0}) | _problems({404: NOT_FOUND} | _DISK),
     )
     async def delete(index: Index) -> dict[str, Any]:
         await asyncio.to_thread(library.delete, index)
@@ -197,7 +209,7 @@ def router(arrays: Arrays) -> APIRouter:
 
     @routes.get("/sources", summary="What can be streamed live on /ws/stream")
     async def sources() -> dict[str, Any]:
-        return {"sources": arrays.stream.sources.told()}
+        return arrays.stream.sources.told()
 
     # Whoever may read may have data sent: that changes nothing at the bench.
     @routes.post("/control/start", summary="Start the demo stream", responses=_json(_status("started")))
@@ -247,13 +259,13 @@ def _mistake(parameter: str, reason: str, given: str) -> RequestValidationError:
     )
 
 
-def _slice(rows: str) -> slice | None:
-    if not rows:
-        return None
-    found = _ROWS.fullmatch(rows)
+def _slice(parameter: str, given: str) -> slice:
+    if not given:
+        return ALL
+    found = _SLICE.fullmatch(given)
     numbers = [None if each is None else int(each) for each in found.groups()] if found else []
     if not found or numbers[2] == 0:
-        raise _mistake("rows", "is no slice such as 0:100, -1000: or ::10", rows)
+        raise _mistake(parameter, "is no slice such as 0:100, -1000: or ::10", given)
     return slice(*numbers)
 
 

@@ -7,8 +7,9 @@ each source. Signals come from whoever `signals` is: the workbench, which is ano
 import asyncio
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -28,6 +29,8 @@ _MOTION: Final = {"les02.velocity": "velocity_mm_s", "les02.acceleration": "acce
 _SIGNAL: Final = re.compile(r"signal:([A-Za-z0-9][\w-]{0,31}\.[^.\x00-\x1f]{1,128}\.[^.\x00-\x1f]{1,128})")
 _ARRAY: Final = re.compile(r"array:(\d{1,12})", re.ASCII)
 _PLAYED: Final = "biuf"
+# That are listed: files may describe a hundred times as many.
+SIGNALS_MAX: Final = 5000
 
 
 class Signals(Protocol):
@@ -37,9 +40,17 @@ class Signals(Protocol):
     def unknown(self, channel: str) -> str | None:
         """Why it cannot come; None when it can."""
 
+    def known(self) -> Iterable[tuple[str, str]]:
+        """What can be wanted now, each with its unit."""
+
+    def unit(self, channel: str) -> str:
+        """ "" while nobody knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
+    """Of a live source x and y lie where it has them, and are as they are until something is awaited."""
+
     x: Points
     y: Points
     new: int
@@ -79,15 +90,16 @@ class Sources:
         self._feeds: dict[str, _Feed] = {}
         self._unsubscribe: Callable[[], None] | None = None
 
-    def told(self) -> list[dict[str, Any]]:
-        """Those that have a name already; a signal is there as soon as somebody names it."""
+    def told(self) -> dict[str, Any]:
         live = {name: unit for name, unit in _LES02.items() if self._has_motion or name not in _MOTION}
         listed = [{"source": DEMO, "unit": ""}]
         listed += [{"source": name, "unit": unit} for name, unit in live.items()]
         entries = [entry for entry in self._library.entries if _is_played(entry.header)]
-        return listed + [
-            {"source": f"array:{entry.index}", "unit": "", "name": entry.name} for entry in entries
-        ]
+        listed += [{"source": f"array:{entry.index}", "unit": "", "name": entry.name} for entry in entries]
+        known = list(islice(self._signals.known() if self._signals is not None else (), SIGNALS_MAX + 1))
+        signals = sorted(known[:SIGNALS_MAX])
+        listed += [{"source": f"signal:{channel}", "unit": unit} for channel, unit in signals]
+        return {"sources": listed, "more_signals": len(known) > SIGNALS_MAX}
 
     def open(self, wanted: Wanted) -> Source:
         """To be closed. Raises AskError."""
@@ -121,7 +133,7 @@ class Sources:
             raise AskError(f"array {index}: {exc}") from None
 
     def _signal(self, name: str, channel: str, signals: Signals, window: int) -> Source:
-        feed = self._feed(name, "", window)
+        feed = self._feed(name, signals.unit(channel), window)
 
         def tell(event: EventEnvelope) -> None:
             feed.unit = event.payload["unit"]

@@ -2,6 +2,9 @@
 
 Twice in the hub's order: `annotate` before the clients are sent anything (a position of a ride carries its
 `ride_id`), `follow` after it. What takes time happens in `follow`, for ten positions at once.
+
+Other instruments speak on the same hub, in their own words or in the sensor's. A ride is made of the events
+of one `source` alone; of all others it has the signals that the configuration names, and nothing else.
 """
 
 import time
@@ -38,10 +41,14 @@ PRE_ROLL_S: Final = 1.0
 LOAD_S: Final = 6.0
 # A ride that was ordered has begun by then.
 EXPECTED_S: Final = 10.0
+# Kept with a ride, and its end. A sensor that does nothing but lock and unlock would say more in a minute.
+EVENTS_MAX: Final = 5000
 NOTHING_EXPECTED: Final = (0.0, 0.0)
 # States after which nothing is known of a ride; of a channel, and of both.
 MUTE: Final = frozenset({"no_data", "locked"})
 LOST: Final = frozenset({"bus_lost", "clock_step"})
+# Who looks for the signals that are kept with rides, and what he says of those that he does not find.
+FINDS_SIGNALS: Final = "workbench"
 SIGNALS_UNKNOWN: Final = "signals_unknown"
 CHANNELS: Final = frozenset({"master", "slave"})
 
@@ -70,6 +77,7 @@ class Recorder:
         self._ride: Kept | None = None
         self._last: Kept | None = None
         self._piece = Piece()
+        self._events_kept = 0
         self._handed_on = 0.0
         self._expected = NOTHING_EXPECTED
         self._signals = SignalLog(config.signal_names)
@@ -149,7 +157,7 @@ class Recorder:
     # In the hub's order
 
     def annotate(self, event: EventEnvelope) -> None:
-        if event.type == "position_sample":
+        if event.type == "position_sample" and event.source == self._source:
             payload = event.payload
             self._pending.append((payload["channel"], event.ts, payload["position_raw"]))
             if self._ride is not None:
@@ -162,13 +170,26 @@ class Recorder:
                 self._catch_up()
         elif kind == "signal_sample":
             self._signals.heard(event.ts, event.payload)
+        elif event.source != self._source:
+            if event.source == FINDS_SIGNALS:
+                self._follow_signals(kind, event.payload)
         elif kind != "motion_sample":
-            self._follow_signals(kind, event.payload)
             if kind == "status" and (cause := self._silenced(event.payload)):
                 self.interrupt(cause)
-            ride = self._ride
-            if ride is not None and event.payload.get("ride_id", ride.id) == ride.id:
-                self._piece.events.append(msgspec.Raw(events.encode(event)))
+            self._keep(event)
+
+    def _keep(self, event: EventEnvelope) -> None:
+        ride = self._ride
+        if ride is None or event.payload.get("ride_id", ride.id) != ride.id:
+            return
+        if self._events_kept < EVENTS_MAX or event.type == "ride_end":
+            self._events_kept += 1
+            self._piece.events.append(msgspec.Raw(events.encode(event)))
+        elif self._events_kept == EVENTS_MAX:  # said once, and now: a power cut must not make it look whole
+            self._events_kept += 1
+            _log.warning("ride_events_left_out", ride_id=ride.id, kept=EVENTS_MAX)
+            gap = events.gap(event.ts, "ride", None, event.ts, None, self._source)
+            self._piece.events.append(msgspec.Raw(events.encode(gap)))
 
     def _follow_signals(self, kind: str, payload: dict[str, Any]) -> None:
         """Who finds them has told, and has no session to greet."""
@@ -249,6 +270,7 @@ class Recorder:
             resolution_mm=self._resolution_mm,
             specimen=self.specimen,
         )
+        self._events_kept = 0
         for channel, samples in self._finder.since(ride.start_ts - PRE_ROLL_S).items():
             for ts, raw in samples:
                 self._note(ride, channel, ts, raw)

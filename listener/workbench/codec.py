@@ -8,6 +8,7 @@ Pure, and without cantools, which runs in a process of its own (`dbc_reading`) a
     codec.messages()                 what GET /dbc/messages tells, JSON-able
     codec.cycle_time_s(identifier)   GenMsgCycleTime, or None
     codec.name_of(identifier)        name of the message, or None
+    codec.described()                every message by its name, as the files describe it
     bool(codec)                      whether any file is loaded
 
 1. `value` is the text of a choice where there is one. What cannot be decoded is left out; `error` says so.
@@ -82,6 +83,9 @@ class Codec:
     def name_of(self, identifier: Identifier) -> str | None:
         known = self._lookup(identifier)
         return None if known is None else known.message.name
+
+    def described(self) -> Mapping[str, MessageDescription]:
+        return self._by_name
 
     def cycle_time_s(self, identifier: Identifier) -> float | None:
         known = self._lookup(identifier)

@@ -13,7 +13,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -41,11 +41,11 @@ Tell = Callable[[events.EventEnvelope], None]
 class _Signal:
     """One that is wanted, and what was told of it last."""
 
-    __slots__ = ("_last_ts", "_waiting", "channel", "message", "name", "tell")
+    __slots__ = ("_last_ts", "_waiting", "bus", "channel", "message", "name", "tell")
 
     def __init__(self, channel: str, tell: Tell) -> None:
         self.channel = channel
-        _, self.message, self.name = channel.split(".")
+        self.bus, self.message, self.name = channel.split(".")
         self.tell = tell
         self._last_ts = 0.0
         self._waiting: events.EventEnvelope | None = None
@@ -105,6 +105,18 @@ class BusWatch:
         for signal in self._signals:
             signal.flush()
 
+    def known(self) -> Iterator[tuple[str, str]]:
+        """Message and signal, and its unit; a point within a name would be taken for one between names."""
+        for message in self._codec.described().values():
+            for signal in message.signals:
+                if "." not in message.name and "." not in signal.name:
+                    yield f"{message.name}.{signal.name}", signal.unit or ""
+
+    def unit(self, message: str, name: str) -> str:
+        described = self._codec.described().get(message)
+        signals = described.signals if described is not None else ()
+        return next((signal.unit or "" for signal in signals if signal.name == name), "")
+
     def unknown(self) -> list[tuple[str, str]]:
         """Each with the reason."""
         known: dict[str, set[str]] = {}
@@ -159,24 +171,54 @@ class Watch:
         for channel in self._channels:
             wanted.setdefault(channel.partition(".")[0], []).append(_Signal(channel, hub.publish))
         self._buses = {bus: BusWatch(signals, codec(bus)) for bus, signals in wanted.items()}
+        self._early: list[_Signal] = []  # whose bus is not there yet
 
     def of(self, bus: str) -> BusWatch:
         """Always the same one: something may be wanted of it later."""
         found = self._buses.get(bus)
         if found is None:
-            found = self._buses[bus] = BusWatch([], self._codec(bus))
+            came = [signal for signal in self._early if signal.bus == bus]
+            self._early = [signal for signal in self._early if signal.bus != bus]
+            found = self._buses[bus] = BusWatch(came, self._codec(bus))
         return found
 
     def want(self, channel: str, tell: Tell) -> Callable[[], None]:
         """Besides the others, and to `tell` alone, until the function is called that it returns."""
-        bus, signal = self.of(channel.partition(".")[0]), _Signal(channel, tell)
-        bus.add(signal)
-        return lambda: bus.remove(signal)
+        signal = _Signal(channel, tell)
+        bus = self._buses.get(signal.bus)
+        # Names that somebody has made up leave nothing behind.
+        if bus is None:
+            self._early.append(signal)
+        else:
+            bus.add(signal)
+
+        def end() -> None:
+            if signal in self._early:
+                self._early.remove(signal)
+            else:
+                self._buses[signal.bus].remove(signal)
+
+        return end
 
     def unknown(self, channel: str) -> str | None:
         """Why nothing can come of one that is wanted."""
-        bus = self.of(channel.partition(".")[0])
+        name = channel.partition(".")[0]
+        bus = self._buses.get(name)
+        if bus is None:
+            return f"there is no bus {name}{did_you_mean(name, self._buses)}"
         return next((reason for name, reason in bus.unknown() if name == channel), None)
+
+    def known(self) -> Iterator[tuple[str, str]]:
+        """All that can be wanted of the buses that there are, and their units."""
+        for bus in sorted(self._buses):
+            for name, unit in self._buses[bus].known():
+                yield f"{bus}.{name}", unit
+
+    def unit(self, channel: str) -> str:
+        """As far as a file says it; a sample has it, too."""
+        bus, message, name = channel.split(".")
+        found = self._buses.get(bus)
+        return "" if found is None else found.unit(message, name)
 
     async def run(self) -> None:
         while True:

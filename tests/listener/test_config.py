@@ -204,6 +204,11 @@ FILE_MISTAKES = [
     ("[les02]\nresolution_mm = true", "[les02] resolution_mm: expected float, got bool"),
     ("[les02]\nresolution_mm = nan", "[les02] resolution_mm: NaN is not above 0 and up to 1000 mm"),
     ("[les02]\nsilence_s = inf", "[les02] silence_s: Infinity is not above 0 and up to 86400 s"),
+    (
+        "[les02]\nsource = 'robots'",
+        '[les02] source: "robots" is not a name, and none of workbench, robots, mesh, '
+        "which are those of other instruments",
+    ),
     ("[les02]\nsource = 1979-05-27", "[les02] source: expected str, got date"),
     ("[websocket]\norigins = 'x'", "[websocket] origins: expected array, got str"),
     ("[websocket]\norigins = [3]", "[websocket] origins: expected str, got int at [0]"),

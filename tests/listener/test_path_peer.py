@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -297,3 +298,42 @@ async def test_binary_messages_go_after_text_and_with_it_or_not_at_all() -> None
         rest = [message async for message in client]
         assert rest[::2] == ["text"] * (len(rest) // 2)
         assert rest[1::2] == [bytes(5000)] * (len(rest) // 2)
+
+
+async def test_a_large_message_that_many_get_is_each_ones_own_text_or_binary() -> None:
+    one, other = b"1" * 100_000, b"2" * 70_000
+
+    async def session(peer: Peer) -> None:
+        for _ in range(2):
+            await asyncio.sleep(0)  # the clients take turns
+            while not peer.offer([one], [one, other]):  # noqa: ASYNC110 - nobody tells that there is room
+                await asyncio.sleep(0.001)
+        await peer.close()
+
+    # Who has no room is told so and asks again: what it gets twice is as whole.
+    async with (
+        serving(session) as served,
+        served.client("/ws/test") as first,
+        served.client("/ws/test") as second,
+    ):
+        for client in (first, second):
+            heard = [message async for message in client]
+            assert set(heard) == {one.decode(), one, other}
+            assert heard.index(one.decode()) < heard.index(one) < heard.index(other)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what the kernel holds")
+async def test_the_kernel_takes_a_single_large_message_whole_and_no_more_than_that() -> None:
+    held: list[tuple[int, bool]] = []
+
+    async def session(peer: Peer) -> None:
+        held.extend((peer.unread, peer.offer([], [bytes(150_000)])) for _ in range(20))
+        held.append((peer.unread, False))
+        await asyncio.Event().wait()
+
+    async with serving(session, stall_s=60.0) as served, served.client("/ws/test", max_queue=1) as client:
+        await until(lambda: len(held) == 21)
+        assert held[0] == (0, True)
+        assert held[-2][1] is False
+        assert held[-1][0] < 10 * 150_000
+        assert await client.recv() == bytes(150_000)

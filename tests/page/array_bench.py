@@ -75,7 +75,7 @@ class ArrayBench:
 
 
 @contextmanager
-def array_benches(folder: Path) -> Iterator[ArrayBench]:
+def array_benches(folder: Path, **settings: str) -> Iterator[ArrayBench]:
     bounds = {"LES02_ARRAYS__MAX_BYTES": str(MOST), "LES02_ARRAYS__MAX_TOTAL_BYTES": str(MOST_IN_ALL)}
-    with can_benches(folder, **SETTINGS | bounds) as bench:
+    with can_benches(folder, **SETTINGS | bounds | settings) as bench:
         yield ArrayBench(bench)

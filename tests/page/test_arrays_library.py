@@ -209,8 +209,45 @@ def test_of_what_is_zoomed_into_more_is_fetched(kept: Visit, array_bench: ArrayB
     expect(seen).to_contain_text("one in 200 is shown")
 
 
-def test_of_one_row_that_is_too_long_the_beginning_is_read(kept: Visit, array_bench: ArrayBench) -> None:
-    seen = look(kept, array_bench, np.arange(2_000_000.0).reshape(1, -1))
+def test_of_one_long_row_so_many_columns_are_asked_for_and_more_of_what_is_zoomed_into(
+    kept: Visit, array_bench: ArrayBench
+) -> None:
+    spike = np.zeros((1, 2_000_000))
+    spike[0, 1_000_001] = 7.0
+    seen = look(kept, array_bench, spike)
+    expect(seen).to_contain_text("Of 2,000,000 columns one in 200 is shown. Zoom in to see more of them.")
+    expect(seen).to_contain_text("Of 10,000 values that are shown: 0 to 0")
+    seen.locator(".plot").focus()
+    for _ in range(14):
+        kept.page.keyboard.press("+")
+    expect(seen).to_contain_text("every one is shown")
+    expect(seen).to_contain_text("0 to 7")
+
+
+def test_of_a_large_plane_no_more_is_fetched_than_is_shown(kept: Visit, array_bench: ArrayBench) -> None:
+    asked: list[tuple[str, int]] = []
+    kept.page.on(
+        "response",
+        lambda answer: asked.append((answer.url, len(answer.body()))) if "/array/" in answer.url else None,
+    )
+    plane = np.add.outer(np.arange(1000), np.arange(2000))
+    seen = look(kept, array_bench, plane.astype("<u2"))
+    expect(seen).to_contain_text("Of 1,000 rows one in 4 is shown. Of 2,000 columns one in 7 is shown.")
+    kept.until(lambda: asked)
+    ((url, octets),) = asked
+    assert url.endswith("?rows=0%3A1000%3A4&cols=0%3A2000%3A7")
+    assert octets < 500_000
+    picture = seen.get_by_role("img")
+    picture.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        kept.page.keyboard.press(key)
+    expect(seen.locator("output")).to_have_text("Row 4, column 7: 11")
+
+
+def test_of_planes_whose_rows_are_too_long_the_beginning_of_one_is_read(
+    kept: Visit, array_bench: ArrayBench
+) -> None:
+    seen = look(kept, array_bench, np.arange(2_000_000.0).reshape(2, 5, -1))
     expect(seen).to_contain_text("The first 10,000 values of row 0 are shown")
     expect(seen).to_contain_text("0 to 9,999")
 

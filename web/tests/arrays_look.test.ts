@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { colourOf, painted } from "../src/arrays/colours";
 import type { Plan } from "../src/arrays/look";
-import { beginningOf, closer, curvesOf, CURVE_VALUES, fieldsOf, gridOf, isPlain, merged, numbersOf, PICTURE_VALUES, planOf, sliceOf, tableOf, textOfValue } from "../src/arrays/look";
+import { beginningOf, closer, curvesOf, CURVE_VALUES, fieldsOf, gridOf, isPlain, lengthOf, merged, numbersOf, PICTURE_VALUES, planOf, sliceOf, tableOf, textOfValue } from "../src/arrays/look";
 
 const F8 = 8;
 
@@ -16,14 +16,14 @@ test.each<[number[], string, Plan["kind"], string]>([
   [[62_500_000], "float64", "curves", "0:62500000:6250"],
   [[5000, 2], "float32", "curves", "0:5000"],
   [[100_000, 4], "float64", "curves", "0:100000:40"],
-  [[3, 20_000], "float64", "curves", "0:3"],
-  [[6, 50_000], "float64", "curves", "0:2"],
+  [[3, 20_000], "float64", "curves", "0:20000:7"],
+  [[1, 62_500_000], "float64", "curves", "0:62500000:6250"],
   [[100, 50], "float64", "picture", "0:100"],
-  [[1000, 1000], "float64", "picture", "0:1000:10"],
-  [[50, 480, 640], "uint8", "beginning", "0:1"],
+  [[1000, 1000], "float64", "picture", "0:1000:4"],
+  [[50, 480, 640], "uint8", "picture", "0:1"],
   [[50, 48, 64], "uint8", "picture", "0:1"],
-  [[10, 1_000_000], "float64", "beginning", "0:1"],
-  [[1, 62_500_000], "float64", "beginning", "0:1"],
+  [[10, 1_000_000], "float64", "picture", "0:10"],
+  [[10, 5, 1_000_000], "float64", "beginning", "0:1"],
   [[100], "complex128", "table", "0:20"],
   [[100], "bool", "table", "0:20"],
   [[5, 4], "datetime64[ns]", "table", "0:5"],
@@ -33,6 +33,18 @@ test.each<[number[], string, Plan["kind"], string]>([
   const plan = planned(shape, dtype);
   expect(plan.kind).toBe(kind);
   expect("rows" in plan && sliceOf(plan.rows)).toBe(rows);
+});
+
+test.each([
+  [[100, 50], "0:50"],
+  [[1000, 1000], "0:1000:4"],
+  [[10, 1_000_000], "0:1000000:100"],
+  [[1_000_000, 100], "0:100"],
+  [[50, 480, 640], "0:480:4"],
+  [[5, 4, 3, 2], "0:1"],
+])("of %j a picture has the columns %s", (shape, cols) => {
+  const plan = planned(shape);
+  expect(plan.kind === "picture" && sliceOf(plan.cols)).toBe(cols);
 });
 
 test("one value has no rows, none has nothing to show", () => {
@@ -58,8 +70,9 @@ test("whatever the shape, no more values are asked for than a page can hold", ()
       for (const shape of [[rows], [rows, wide], [rows, wide, 3], [3, rows, wide]]) {
         const plan = planned(shape);
         if (!("rows" in plan)) continue;
-        const { from, to, step } = plan.rows;
-        const asked = Math.ceil((to - from) / step) * shape.slice(1).reduce((product, each) => product * each, 1);
+        const across = plan.kind === "curves" && plan.across;
+        const cols = plan.kind === "picture" ? lengthOf(plan.cols) : across ? shape[0]! : (shape[1] ?? 1);
+        const asked = lengthOf(plan.rows) * cols * shape.slice(2).reduce((product, each) => product * each, 1);
         if (plan.kind !== "beginning") expect(asked).toBeLessThanOrEqual(shape.length === 1 ? CURVE_VALUES : PICTURE_VALUES);
         expect(asked).toBeGreaterThan(0);
       }

@@ -26,15 +26,19 @@ test("of a live source all points that are shown are asked for, of an array a pi
   expect(wantedOf({ ...terms, source: "array:3" })).toEqual({ source: "array:3", window: 20, rate: 5, loop: true });
 });
 
-test("every signal of a bus is a source once, and none whose name the listener could not take apart", () => {
-  const signal = { name: "Pressure", unit: "bar" };
-  const found = signalsOf("inverter", [
-    { name: "Oil", signals: [signal, { name: "A.b", unit: null }, { name: "Mode", unit: null }] },
-    { name: "Oil", signals: [signal] },
-    { name: "x.y", signals: [signal] },
+test("signals are found by their bus", () => {
+  const found = signalsOf([
+    { source: "demo" },
+    { source: "signal:inverter.Oil.Pressure", unit: "bar" },
+    { source: "array:3", name: "signal:inverter" },
+    { source: "signal:lift.Door.State", unit: "" },
+    { source: "signal:inverter.Oil.Temperature", unit: "°C" },
   ]);
-  expect(found).toEqual([
-    { source: "signal:inverter.Oil.Mode", name: "Oil.Mode", unit: "" },
-    { source: "signal:inverter.Oil.Pressure", name: "Oil.Pressure", unit: "bar" },
-  ]);
+  expect(found).toEqual({
+    inverter: [
+      { source: "signal:inverter.Oil.Pressure", name: "Oil.Pressure", unit: "bar" },
+      { source: "signal:inverter.Oil.Temperature", name: "Oil.Temperature", unit: "°C" },
+    ],
+    lift: [{ source: "signal:lift.Door.State", name: "Door.State", unit: "" }],
+  });
 });

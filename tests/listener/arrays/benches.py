@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class FakeSignals:
 
     def __init__(self) -> None:
         self.wanted: dict[str, Callable[[EventEnvelope], None]] = {}
+        self.units = {"inverter.PressureSensor.Pressure": "bar", "inverter.Mode.Mode": ""}
 
     def want(self, channel: str, tell: Callable[[EventEnvelope], None]) -> Callable[[], None]:
         self.wanted[channel] = tell
@@ -43,6 +44,12 @@ class FakeSignals:
 
     def unknown(self, channel: str) -> str | None:
         return "no file is loaded for its bus" if "Unknown" in channel else None
+
+    def known(self) -> Iterable[tuple[str, str]]:
+        return self.units.items()
+
+    def unit(self, channel: str) -> str:
+        return self.units.get(channel, "")
 
 
 class Running:

@@ -103,7 +103,7 @@ def test_what_is_no_whole_array_is_told() -> None:
     ],
 )
 def test_rows_are_a_slice_or_its_text(rows: Any, text: str) -> None:
-    assert calls.rows_text(rows) == text
+    assert calls.slice_text(rows) == text
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_a_file_goes_up_is_listed_shown_and_comes_back(lesarrays: Typed) -> None
     assert row.split()[3:] == ["224", "B", "float64", "4×3", "a.npy"]
     assert lesarrays.err == ["lesarrays: 1 arrays, 224 B of 4.3 GB"]
     assert lesarrays("get", index, "--rows", "1:3") == ["[[3. 4. 5.]", " [6. 7. 8.]]"]
+    assert lesarrays("get", index, "--rows", "1:3", "--cols", "::2") == ["[[3. 5.]", " [6. 8.]]"]
     for name, content in (("b.csv", b"0.0,1.0,2.0\r\n"), ("b.json", b'{"shape":[1,3],"dtype":"float64",')):
         assert lesarrays("get", index, "--rows", ":1", "-o", name) == []
         assert Path(name).read_bytes().startswith(content)

@@ -92,6 +92,16 @@ def test_how_far_it_is_is_told(client: NumpyClient) -> None:
     assert (again == array + 1).all()
 
 
+def test_rows_and_columns_can_be_had_alone(client: NumpyClient) -> None:
+    array = np.arange(24.0).reshape(6, 4)
+    index = client.upload_numpy_array(array)["index"]
+    assert np.array_equal(client.get_array(index, cols=slice(1, 3)), array[:, 1:3])
+    assert np.array_equal(client.get_array(index, slice(None, None, 2), cols="::-1"), array[::2, ::-1])
+    file = io.BytesIO()
+    client.download(index, file, "0:1", "csv", cols="2:")
+    assert file.getvalue() == b"2.0,3.0\r\n"
+
+
 def test_what_cannot_be_done_is_a_sentence(client: NumpyClient, tmp_path: Path) -> None:
     with pytest.raises(ArraysError, match=r"^Array not found$") as missing:
         client.get_array(10**6)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import pickle
 from pathlib import Path
@@ -99,16 +100,39 @@ async def test_a_part_of_the_rows_is_a_slice(bench: Running, rows: str, wanted: 
     assert np.array_equal(array_of(answer.content), ARRAY[wanted])
 
 
-@pytest.mark.parametrize("rows", ["1", "a:b", "::0", "0:1:2:3", ":" * 70])
-async def test_what_is_no_slice_is_told(bench: Running, rows: str) -> None:
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 2), (0, 4), (6, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+async def test_so_is_a_part_of_the_columns_with_or_without_one_of_the_rows(
+    bench: Running, shape: tuple[int, ...], order: Any
+) -> None:
+    array = np.asarray(np.arange(math.prod(shape), dtype=">i4").reshape(shape), order=order)
+    await bench.upload(array)
+    for query, wanted in (("cols=1:3", array[:, 1:3]), ("rows=::-2&cols=::2", array[::-2, ::2])):
+        told = (await bench.http.get(f"/array/0?{query}")).json()
+        assert (told["shape"], told["data"]) == (list(wanted.shape), wanted.tolist())
+        answer = await bench.http.get(f"/array/0?{query}&format=npy")
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        assert np.array_equal(array_of(answer.content), wanted)
+    assert (await bench.http.get("/array/0?cols=3&rows=:1&format=csv")).status_code == 422
+    if len(shape) == 2:
+        table = (await bench.http.get("/array/0?cols=3:&format=csv")).text.split()
+        assert table == [str(row[3]) for row in array if shape[1]]
+
+
+@pytest.mark.parametrize("part", ["1", "a:b", "::0", "0:1:2:3", ":" * 70, "١:٢"])
+@pytest.mark.parametrize("axis", ["rows", "cols"])
+async def test_what_is_no_slice_is_told(bench: Running, axis: str, part: str) -> None:
     await bench.upload(ARRAY)
-    answer = await bench.http.get("/array/0", params={"rows": rows})
-    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "rows"])
+    answer = await bench.http.get("/array/0", params={axis: part})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", axis])
 
 
-async def test_what_has_no_rows_has_no_part_of_them(bench: Running) -> None:
+async def test_what_has_no_rows_or_columns_has_no_part_of_them(bench: Running) -> None:
     await bench.upload(np.array(7.5))
-    assert (await bench.http.get("/array/0?rows=0:1")).status_code == 422
+    await bench.upload(np.zeros(3))
+    for query in ("0?rows=0:1", "0?cols=0:1", "1?cols=0:1", "1?rows=:&cols=:"):
+        for kind in ("json", "npy", "csv"):
+            assert (await bench.http.get(f"/array/{query}&format={kind}")).status_code == 422
     assert (await bench.http.get("/array/0")).json()["data"] == 7.5
 
 

@@ -219,8 +219,9 @@ async def test_what_is_not_there_or_not_possible_is_told(tmp_path: Path, logs: o
                 assert told["type"] == "error"
                 assert told["message"].startswith(reason)
             await nothing_comes(client)
-        listed = (await bench.http.get("/sources")).json()["sources"]
-        assert [each["source"] for each in listed] == ["demo", "les02.position"]
+        told = (await bench.http.get("/sources")).json()
+        assert [each["source"] for each in told["sources"]] == ["demo", "les02.position"]
+        assert told["more_signals"] is False
 
 
 async def test_a_signal_is_asked_for_while_somebody_wants_it(
@@ -231,9 +232,42 @@ async def test_a_signal_is_asked_for_while_somebody_wants_it(
         await ask(client, action="start", source=f"signal:{channel}", rate=100)
         await hear(client)
         bench.signals.wanted[channel](events.signal_sample(TS, channel, 64.5, "rpm"))
-        packet = await hear(client)
+        packet = await hear_until(client, "data")
         assert (packet["x"], packet["y"], packet["unit"]) == ([TS], [64.5], "rpm")
     await until(lambda: not bench.signals.wanted)
+
+
+async def test_signals_that_can_be_asked_for_are_listed_with_their_units(
+    bench: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed() -> tuple[dict[str, str], bool]:
+        told = (await bench.http.get("/sources")).json()
+        found = {each["source"]: each["unit"] for each in told["sources"]}
+        return {name: unit for name, unit in found.items() if name.startswith("signal:")}, told[
+            "more_signals"
+        ]
+
+    pressure, mode = "signal:inverter.PressureSensor.Pressure", "signal:inverter.Mode.Mode"
+    assert await listed() == ({mode: "", pressure: "bar"}, False)
+    monkeypatch.setattr("listener.arrays.sources.SIGNALS_MAX", 1)
+    assert await listed() == ({pressure: "bar"}, True)
+
+
+async def test_the_unit_of_a_signal_is_told_before_its_first_sample_and_when_it_is_another(
+    bench: Running,
+) -> None:
+    known, strange = "inverter.PressureSensor.Pressure", "inverter.Motor.Speed"
+    async with bench.client("?format=binary") as client, bench.client("?format=binary") as other:
+        await ask(client, action="start", source=f"signal:{known}", rate=100)
+        assert (await hear(client))["unit"] == "bar"
+        await ask(other, action="start", source=f"signal:{strange}", rate=100)
+        assert (await hear(other))["unit"] == ""  # no file is loaded that knows it
+        bench.signals.wanted[known](events.signal_sample(TS, known, 1.0, "bar"))
+        bench.signals.wanted[strange](events.signal_sample(TS, strange, 64.5, "rpm"))
+        assert isinstance(await client.recv(), bytes)  # and nothing was told again
+        told = await hear(other)
+        assert (told["type"], told["streaming"], told["unit"]) == ("status", True, "rpm")
+        assert isinstance(await other.recv(), bytes)
 
 
 async def test_silence_is_told_with_its_reason_and_so_is_its_end(

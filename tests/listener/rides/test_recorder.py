@@ -167,6 +167,67 @@ async def test_what_else_happens_during_a_ride_is_kept_with_it(bench: Bench) -> 
     ]
 
 
+# What a robot, a CAN device or a radio mesh may say, some of it in the sensor's own words.
+NEIGHBOURS = [
+    events.status(TS, "robot_01", "bus_lost", "robots", message="hello"),
+    events.status(TS, "robot_01", "clock_step", "robots"),
+    events.status(TS, "master", "no_data", "robots"),
+    events.status(TS, "slave", "locked", "robots"),
+    events.status(TS, "system", "bus_lost", "workbench"),
+    events.error(TS, "system", "signals_unknown", {"signals": [], "reason": ""}, "workbench"),
+    events.gap(TS, "bus", 3, TS, TS, "mesh"),
+    events.ride_end(TS, "another", "aborted", {}, "mesh"),
+    events.system(TS, "master", "locked", "", "mesh"),
+    events.motion_sample(TS, 1.0, 1.0, 1.0, "mesh"),
+    events.position_sample(TS, "master", 999_999, "mesh"),
+    events.EventEnvelope(1, "node_data", TS, "mesh", {"node": 7}),
+    events.EventEnvelope(1, "traffic", TS, "mesh", {}),
+]
+
+
+async def test_what_other_instruments_say_neither_ends_a_ride_nor_is_kept_with_it(bench: Bench) -> None:
+    async with bench.open():
+        bench.feed(LIFT.samples(7.0, channels=BOTH))
+        for _ in range(400):
+            for event in NEIGHBOURS:
+                bench.hub.publish(event)
+        bench.feed(LIFT.samples(OVER_S, since_s=7.0, channels=BOTH))
+        (ride,) = await bench.kept()
+        kept = await bench.database.read(lambda connection: store.events(connection, ride.number))
+        samples = await bench.database.read(lambda connection: store.samples(connection, ride.number))
+    assert (ride.reason, ride.summary["cause"]) == ("completed", None)
+    assert [event["type"] for event in kept] == ["ride_start", "ride_end"]
+    assert 999_999 not in {raw for _, raw in samples["master"]}
+    assert "ride_id" not in next(e for e in NEIGHBOURS if e.type == "position_sample").payload
+    assert bench.of("error")[0].source == "workbench"
+    assert all(event.source != "les02" for event in bench.of("error"))
+
+
+async def test_other_instruments_do_not_silence_a_channel_for_the_rides_to_come(bench: Bench) -> None:
+    async with bench.open() as recorder:
+        for event in NEIGHBOURS:
+            bench.hub.publish(event)
+        bench.feed(LIFT.samples(7.0, channels=BOTH))
+        bench.hub.publish(events.status(TS + 7.0, "slave", "no_data"))
+        assert recorder.ride is not None
+
+
+async def test_events_of_a_ride_are_bounded_and_its_end_is_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "EVENTS_MAX", 20)
+    async with bench.open():
+        bench.feed(LIFT.samples(7.0, channels=BOTH))
+        for number in range(100):
+            bench.hub.publish(events.status(TS + 7.0, "slave", "locked" if number % 2 else "receiving"))
+        bench.feed(LIFT.samples(OVER_S, since_s=7.0, channels=BOTH))
+        (ride,) = await bench.kept()
+        kept = await bench.database.read(lambda connection: store.events(connection, ride.number))
+    assert [event["type"] for event in kept] == ["ride_start", *["status"] * 19, "gap", "ride_end"]
+    assert kept[-2]["payload"]["where"] == "ride"
+    assert ride.reason == "completed"
+
+
 async def test_channels_that_disagree_are_told_and_when_they_agree_again(bench: Bench) -> None:
     async with bench.open():
         bench.feed(Lift().samples(1.0, channels=BOTH, slave_off_mm=15.0))

@@ -223,3 +223,32 @@ def test_why_something_that_is_wanted_besides_cannot_come_is_told_to_who_asks_an
     assert ear.told == []
     assert ear.watch.unknown(wrong) == "Motor has no signal Sped, did you mean 'Speed'?"
     assert ear.watch.unknown(SPEED) is None
+
+
+def test_what_can_be_wanted_is_known_with_its_unit() -> None:
+    ear = Ear([])
+    known = dict(ear.watch.known())
+    assert (known[SPEED], known[MODE]) == ("rpm", "")
+    assert PRESSURE not in known
+    assert ear.watch.unit(SPEED) == "rpm"
+    for strange in ("default.Motor.Sped", "default.Moter.Speed", "nowhere.Motor.Speed"):
+        assert ear.watch.unit(strange) == ""
+    assert dict(Ear([], Codec()).watch.known()) == {}
+
+
+def test_a_signal_may_be_wanted_before_its_bus_is_there_and_a_made_up_bus_leaves_nothing() -> None:
+    ear = Ear([])
+    told: list[EventEnvelope] = []
+    early, never = "second.Motor.Speed", "secnd.Motor.Speed"
+    end, end_of_never = ear.watch.want(early, told.append), ear.watch.want(never, told.append)
+    assert ear.watch.unknown(early) == "there is no bus second"
+    bus = ear.watch.of("second")
+    assert ear.watch.unknown(early) is None
+    assert ear.watch.unknown(never) == "there is no bus secnd, did you mean 'second'?"
+    bus.feed(RawFrame(256, 0, struct.pack("<hHBBH", 10, 0, 0, 0, 0), TS))
+    assert [event.payload["channel"] for event in told] == [early]
+    end_of_never()
+    end()
+    bus.feed(RawFrame(256, 0, struct.pack("<hHBBH", 20, 0, 0, 0, 0), TS + 1))
+    assert len(told) == 1
+    assert {name.partition(".")[0] for name, _ in ear.watch.known()} == {"default", "second"}

@@ -5,6 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { Chart, useZoom } from "../chart";
 import type { Zoom } from "../chart";
 import { number } from "../format";
+import type { Key } from "../i18n";
 import { t } from "../i18n";
 import type { Look as ChartLook } from "../plot";
 import { get } from "../rest";
@@ -13,6 +14,8 @@ import { closer, curvesOf, merged, numbersOf, sliceOf } from "./look";
 import { shortNumber } from "./picture";
 
 const CALM_MS = 300;
+const DOWN: [Key, Key, Key] = ["ar_every", "ar_closer", "ar_closest"];
+const ACROSS: [Key, Key, Key] = ["ar_every_column", "ar_closer_columns", "ar_closest_columns"];
 
 interface CurvesProps {
   index: number;
@@ -26,7 +29,7 @@ interface CurvesProps {
 export function CurvesOf({ index, answer, rows, across, shape, beginning = false }: CurvesProps) {
   const zoom = useZoom();
   const whole = useMemo(() => curvesOf(answer.data, rows, across), [answer]);
-  const part = useCloser(index, rows, whole, zoom);
+  const part = useCloser(index, rows, across, whole, zoom);
   const columns = useMemo(() => (part ? merged(whole.columns, part.columns) : whole.columns), [whole, part]);
   const shown = part ?? whole;
   const [, ...values] = whole.columns;
@@ -44,10 +47,10 @@ export function CurvesOf({ index, answer, rows, across, shape, beginning = false
   };
   const told = () => {
     if (beginning) return t("ar_beginning", { count: values[0]?.length ?? 0 });
-    const all = shape[0]!;
-    if (across) return rows.to < all && t("ar_first_rows", { shown: rows.to, all });
-    if (part) return t(part.rows.step > 1 ? "ar_closer" : "ar_closest", part.rows);
-    return rows.step > 1 && `${t("ar_every", { step: rows.step, all })} ${t("ar_zoom")}`;
+    const all = shape[across ? 1 : 0]!;
+    const [every, closer, closest] = across ? ACROSS : DOWN;
+    if (part) return t(part.rows.step > 1 ? closer : closest, part.rows);
+    return rows.step > 1 && `${t(every, { step: rows.step, all })} ${t("ar_zoom")}`;
   };
   return (
     <>
@@ -62,7 +65,7 @@ export function CurvesOf({ index, answer, rows, across, shape, beginning = false
 type Part = Curves & { rows: Rows & Record<string, number> };
 
 /** Null: the whole is shown, or all there is of it. */
-function useCloser(index: number, rows: Rows, whole: Curves, zoom: Zoom): Part | null {
+function useCloser(index: number, rows: Rows, across: boolean, whole: Curves, zoom: Zoom): Part | null {
   const part = useSignal<Part | null>(null);
   useEffect(() => {
     let timer = 0;
@@ -77,9 +80,9 @@ function useCloser(index: number, rows: Rows, whole: Curves, zoom: Zoom): Part |
       }
       const asked = latest;
       timer = window.setTimeout(() => {
-        get<Answer>(`/array/${index}`, { rows: sliceOf(wanted) }).then(
+        get<Answer>(`/array/${index}`, { [across ? "cols" : "rows"]: sliceOf(wanted) }).then(
           (answer) => {
-            if (asked === latest) part.value = { ...curvesOf(answer.data, wanted, false), rows: { ...wanted, to: wanted.to - 1 } };
+            if (asked === latest) part.value = { ...curvesOf(answer.data, wanted, across), rows: { ...wanted, to: wanted.to - 1 } };
           },
           () => undefined, // what is shown stays, and says what it is
         );

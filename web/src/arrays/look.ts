@@ -1,8 +1,8 @@
 /**
  * A quick look at an array: what to ask for, and what the answer is to the eye.
  *
- * Pure. Never more than some values are asked for, whatever the size of the array: the API slices the first axis
- * alone, so that of an array whose rows are long only the beginning of one row is looked at.
+ * Pure. Never more than some values are asked for, whatever the size of the array: of rows and of columns one in so
+ * many. The API slices no third axis: of planes whose rows are too long only the beginning of one row is looked at.
  */
 
 /** What `GET /array/{index}` answers. */
@@ -16,11 +16,11 @@ export type Plan =
   | { kind: "empty" }
   /** One value, which has no rows. */
   | { kind: "value" }
-  /** Each column a curve; with `across` each row. */
+  /** Each column a curve; with `across` each row, and `rows` says which of its columns are there. */
   | { kind: "curves"; rows: Rows; across: boolean }
   /** The beginning of the first row, of which no more is read. */
   | { kind: "beginning"; rows: Rows; count: number }
-  | { kind: "picture"; rows: Rows; layers: number }
+  | { kind: "picture"; rows: Rows; cols: Rows; layers: number }
   | { kind: "table"; rows: Rows }
   | { kind: "too_wide" };
 
@@ -49,21 +49,32 @@ export function planOf(shape: readonly number[], dtype: string, octets: number, 
     return fitting < 1 ? { kind: "too_wide" } : { kind: "table", rows: { from: 0, to: Math.min(count, TABLE_ROWS, fitting), step: 1 } };
   }
   if (shape.length === 1) return { kind: "curves", rows: every(count, CURVE_VALUES), across: false };
-  if (wide > PICTURE_VALUES) return { kind: "beginning", rows: { from: 0, to: 1, step: 1 }, count: CURVE_VALUES };
+  if (shape.length > 2 && wide / inner[0]! > PICTURE_VALUES) return { kind: "beginning", rows: { from: 0, to: 1, step: 1 }, count: CURVE_VALUES };
   if (shape.length === 2 && wide <= CURVES && count >= wide) {
     return { kind: "curves", rows: every(count, Math.floor(CURVE_VALUES / wide)), across: false };
   }
-  if (shape.length === 2 && count <= CURVES) {
-    return { kind: "curves", rows: { from: 0, to: Math.min(count, Math.floor(PICTURE_VALUES / wide)), step: 1 }, across: true };
-  }
-  if (shape.length === 2) return { kind: "picture", rows: every(count, Math.floor(PICTURE_VALUES / wide)), layers: 1 };
+  if (shape.length === 2 && count <= CURVES) return { kind: "curves", rows: every(wide, Math.floor(CURVE_VALUES / count)), across: true };
+  if (shape.length === 2) return { kind: "picture", ...plane(count, wide), layers: 1 };
   const from = Math.min(Math.max(0, layer), count - 1);
-  return { kind: "picture", rows: { from, to: from + 1, step: 1 }, layers: count };
+  const cols = shape.length === 3 ? every(inner[0]!, Math.floor(PICTURE_VALUES / inner[1]!)) : { from: 0, to: 1, step: 1 };
+  return { kind: "picture", rows: { from, to: from + 1, step: 1 }, cols, layers: count };
 }
 
 /** Numbers that a curve can have. */
 export function isPlain(dtype: string): boolean {
   return /^[<>=|]?(u?int\d+|float\d+|[iuf]\d+)$/.test(dtype);
+}
+
+/** As many rows and columns as a picture has; of both alike where both are too many. */
+function plane(count: number, wide: number): { rows: Rows; cols: Rows } {
+  const side = Math.floor(Math.sqrt(PICTURE_VALUES));
+  const cols = every(wide, Math.max(side, Math.floor(PICTURE_VALUES / count)));
+  const most = cols.step > 1 && count > side ? side : Math.floor(PICTURE_VALUES / lengthOf(cols));
+  return { rows: every(count, most), cols };
+}
+
+export function lengthOf({ from, to, step }: Rows): number {
+  return Math.ceil((to - from) / step);
 }
 
 function every(count: number, most: number): Rows {
@@ -107,7 +118,7 @@ export function curvesOf(data: unknown, { from, step }: Rows, across: boolean): 
       return found;
     }),
   );
-  const numbers = Array.from({ length }, (_, index) => (across ? index : from + index * step));
+  const numbers = Array.from({ length }, (_, index) => from + index * step);
   return { columns: [numbers, ...values], odd };
 }
 

@@ -74,7 +74,8 @@ async function ask(index: number, plan: Plan): Promise<Answer> {
   const path = `/array/${index}`;
   if (plan.kind === "empty" || plan.kind === "too_wide") return { shape: [], dtype: "", data: [] };
   if (plan.kind === "value") return get<Answer>(path);
-  const query = { rows: sliceOf(plan.rows) };
+  if (plan.kind === "curves" && plan.across) return get<Answer>(path, { cols: sliceOf(plan.rows) });
+  const query = { rows: sliceOf(plan.rows), ...(plan.kind === "picture" ? { cols: sliceOf(plan.cols) } : {}) };
   if (plan.kind !== "beginning") return get<Answer>(path, query);
   const { text } = await textOf(path, query, LONG_NUMBER * plan.count);
   return { shape: [plan.count], dtype: "", data: beginningOf(text, plan.count) };
@@ -101,12 +102,14 @@ function Found({ index, seen: { plan, answer }, shape }: { index: number; seen: 
 
 function PictureOf({ answer, plan, shape }: { answer: Answer; plan: Plan & { kind: "picture" }; shape: number[] }) {
   const grid = useMemo(() => gridOf(answer.data, shape.length), [answer]);
-  const { step, from } = plan.rows;
+  const isPlane = shape.length === 2;
+  const { rows, cols } = isPlane ? plan : { rows: plan.cols, cols: { step: 1 } };
   return (
     <>
-      <Heat grid={grid} first={shape.length > 2 ? 0 : from} step={shape.length > 2 ? 1 : step} />
+      <Heat grid={grid} rowStep={rows.step} columnStep={cols.step} />
       <p class="hint">
-        {shape.length === 2 && step > 1 && t("ar_every", { step, all: shape[0]! })} {shape.length > 3 && t("ar_first_plane")}{" "}
+        {rows.step > 1 && t("ar_every", { step: rows.step, all: shape[isPlane ? 0 : 1]! })}{" "}
+        {cols.step > 1 && t("ar_every_column", { step: cols.step, all: shape[1]! })} {shape.length > 3 && t("ar_first_plane")}{" "}
         <Statistics values={grid.values} curves={grid} />
       </p>
     </>

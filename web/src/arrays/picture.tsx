@@ -10,12 +10,12 @@ const SCALE = 256;
 
 interface Props {
   grid: Grid;
-  /** Which rows they are. */
-  first: number;
-  step: number;
+  /** Of how many rows, and columns, one is there. */
+  rowStep: number;
+  columnStep: number;
 }
 
-export function Heat({ grid, first, step }: Props) {
+export function Heat({ grid, rowStep, columnStep }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const scale = useRef<HTMLCanvasElement>(null);
   const at = useSignal<[number, number] | null>(null);
@@ -41,7 +41,7 @@ export function Heat({ grid, first, step }: Props) {
   };
   const [x, y] = at.value ?? [0, 0];
   const value = values[y * width + x];
-  const words = { row: String(first + y * step), column: String(x), value: value === undefined || Number.isNaN(value) ? "–" : shortNumber(value) };
+  const words = { row: String(y * rowStep), column: String(x * columnStep), value: value === undefined || Number.isNaN(value) ? "–" : shortNumber(value) };
   return (
     <figure class="heat">
       <canvas

@@ -3,7 +3,7 @@
 import { api, epoch } from "../bench";
 import { t } from "../i18n";
 import type { Source } from "./sources";
-import { known, signals, unknown } from "./sources";
+import { known, signals, told, unknown } from "./sources";
 import { DEMO } from "./stream";
 import { choose, isArray, terms } from "./terms";
 
@@ -45,6 +45,7 @@ export function SourceChoice({ changed }: { changed: () => void }) {
         </select>
       </label>
       {epoch.value !== null && api.value === "" && <span class="hint">{t("ar_sources_need_api")}</span>}
+      {told.value?.more_signals && <span class="hint">{t("ar_more_signals")}</span>}
       {unknown.value && <span class="odd">{t("ar_sources_unknown")}</span>}
     </div>
   );

@@ -1,28 +1,24 @@
-/** What can be shown live: what the listener tells of, and the signals of its DBC files if it has any. */
+/** What can be shown live: what the listener tells of, the signals of its DBC files among it. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { api, bench } from "../bench";
 import { get } from "../rest";
 import { DEMO } from "./stream";
 
 export interface Source {
   source: string;
-  /** For an array: what it is called. */
+  /** For an array: what it is called; for a signal: without its bus. */
   name?: string;
   unit?: string;
 }
 
-/** `sensor`, `arrays`, or the name of a bus. */
+/** Signals of each bus. */
 export type Groups = Record<string, Source[]>;
 
-interface Bus {
-  name: string;
-  dbc: string[];
-}
-
-interface Message {
-  name: string;
-  signals: { name: string; unit: string | null }[];
+interface Told {
+  sources: Source[];
+  /** Of the signals not all are listed. */
+  more_signals: boolean;
 }
 
 const SENSOR: Source[] = [{ source: "les02.position", unit: "mm" }];
@@ -30,53 +26,39 @@ const MOTION: Source[] = [
   { source: "les02.velocity", unit: "mm/s" },
   { source: "les02.acceleration", unit: "mm/s²" },
 ];
+const SIGNAL = "signal:";
 
-export const told = signal<Source[] | null>(null);
-export const signals = signal<Groups>({});
+export const told = signal<Told | null>(null);
 /** The list could not be read, and may be old. */
 export const unknown = signal(false);
+export const signals = computed<Groups>(() => signalsOf(known()));
 
 /** Without the REST API what is known anyway. */
 export function known(): Source[] {
-  return told.value ?? [{ source: DEMO }, ...SENSOR, ...(bench.value.parts.has("rides") ? MOTION : [])];
+  return told.value?.sources ?? [{ source: DEMO }, ...SENSOR, ...(bench.value.parts.has("rides") ? MOTION : [])];
 }
 
-/** A packet does not say it, and a signal's status only when one has come. */
+/** A packet does not say it. */
 export function unitOf(source: string): string {
-  const all = [...known(), ...Object.values(signals.value).flat()];
-  return all.find((each) => each.source === source)?.unit ?? "";
+  return known().find((each) => each.source === source)?.unit ?? "";
 }
 
 export async function readSources(): Promise<void> {
   if (api.value === "") return;
   try {
-    told.value = (await get<{ sources: Source[] }>("/sources")).sources;
-    if (bench.value.parts.has("workbench")) signals.value = await readSignals();
+    told.value = await get<Told>("/sources");
     unknown.value = false;
   } catch {
     unknown.value = true;
   }
 }
 
-async function readSignals(): Promise<Groups> {
-  const buses = (await get<Bus[]>("/buses")).filter(({ dbc }) => dbc.length > 0);
-  const found = await Promise.all(
-    buses.map(async ({ name: bus }) => {
-      const { messages } = await get<{ messages: Message[] }>("/dbc/messages", { bus });
-      return [bus, signalsOf(bus, messages)] as const;
-    }),
-  );
-  return Object.fromEntries(found);
-}
-
-/** As `/ws/stream` wants them named; a point in a name would be taken for one between names. */
-export function signalsOf(bus: string, messages: Message[]): Source[] {
-  const names = new Map<string, Source>();
-  for (const message of messages) {
-    for (const { name, unit } of message.signals) {
-      const source = `signal:${bus}.${message.name}.${name}`;
-      if (!message.name.includes(".") && !name.includes(".")) names.set(source, { source, name: `${message.name}.${name}`, unit: unit ?? "" });
-    }
+export function signalsOf(sources: Source[]): Groups {
+  const groups: Groups = {};
+  for (const each of sources) {
+    if (!each.source.startsWith(SIGNAL)) continue;
+    const [bus = "", ...names] = each.source.slice(SIGNAL.length).split(".");
+    (groups[bus] ??= []).push({ ...each, name: names.join(".") });
   }
-  return [...names.values()].sort((one, other) => (one.name ?? "").localeCompare(other.name ?? ""));
+  return groups;
 }

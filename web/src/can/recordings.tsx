@@ -1,6 +1,6 @@
 /** Recordings of the buses: start and stop, what there is, download, deletion, and playing one onto a bus. */
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bench, tryTo } from "../bench";
 import { dateTime, number } from "../format";
@@ -262,54 +262,43 @@ function Start({ status, done }: { status: Status | undefined; done: () => void 
           }}
         />
       </label>
-      <label>
-        {t("wb_new_file_after")}
-        <input
-          type="text"
-          inputMode="decimal"
-          class="short"
-          value={megabytes.value}
-          aria-label={t("wb_after_size")}
-          aria-invalid={sizeIsWrong}
-          onInput={(event) => {
-            megabytes.value = event.currentTarget.value;
-          }}
-        />
-        MB
-      </label>
-      <label>
-        {t("wb_or_after")}
-        <input
-          type="text"
-          inputMode="decimal"
-          class="short"
-          value={minutes.value}
-          aria-label={t("wb_after_time")}
-          aria-invalid={timeIsWrong}
-          onInput={(event) => {
-            minutes.value = event.currentTarget.value;
-          }}
-        />
-        min
-      </label>
-      <label>
-        {t("wb_newest_files")}
-        <input
-          type="text"
-          inputMode="numeric"
-          class="short"
-          value={files.value}
-          aria-invalid={filesAreWrong}
-          onInput={(event) => {
-            files.value = event.currentTarget.value;
-          }}
-        />
-      </label>
+      <Limit label={t("wb_new_file_after")} text={megabytes} isWrong={sizeIsWrong} unit="MB" name={t("wb_after_size")} />
+      <Limit label={t("wb_or_after")} text={minutes} isWrong={timeIsWrong} unit="min" name={t("wb_after_time")} />
+      <Limit label={t("wb_newest_files")} text={files} isWrong={filesAreWrong} />
       <button type="submit" class="main" disabled={isWrong}>
         {t("wb_record", { bus: chosen.value })}
       </button>
       {isWrong && <span class="wrong">{t("wb_limits_wrong")}</span>}
     </form>
+  );
+}
+
+interface LimitProps {
+  label: string;
+  text: Signal<string>;
+  isWrong: boolean;
+  /** With a unit the number may have decimals, and who hears the page needs a name that says what is limited. */
+  unit?: string;
+  name?: string;
+}
+
+function Limit({ label, text, isWrong, unit, name }: LimitProps) {
+  return (
+    <label>
+      {label}
+      <input
+        type="text"
+        inputMode={unit ? "decimal" : "numeric"}
+        class="short"
+        value={text.value}
+        aria-label={name}
+        aria-invalid={isWrong}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+        }}
+      />
+      {unit}
+    </label>
   );
 }
 
