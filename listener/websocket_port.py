@@ -22,8 +22,8 @@ from websockets.http11 import Request, Response
 from listener.access import Access, Scope, is_loopback, token_of
 from listener.config import WebsocketConfig
 from listener.origins import Origins
-from listener.outbound import Framer, address_of
-from listener.path_peer import PathPeer
+from listener.outbound import address_of
+from listener.path_peer import Framer, PathPeer
 from listener.ports import PortUnavailable, bound, explain
 from listener.sessions import Paths, Session
 
