@@ -4,6 +4,7 @@ Pure.
 """
 
 import io
+import operator
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -53,6 +54,14 @@ class Server:
         return f"ws{self.url.removeprefix('http')}/ws/stream{'?format=binary' if binary else ''}"
 
 
+def bearer(token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    if not (token.isascii() and token.isprintable()):
+        raise ArraysError("this token has letters that no token has")
+    return {"Authorization": f"Bearer {token}"}
+
+
 def upload_type() -> str:
     return f"multipart/form-data; boundary={_BOUNDARY}"
 
@@ -60,6 +69,7 @@ def upload_type() -> str:
 def upload_ends(name: str) -> tuple[bytes, bytes]:
     """What stands before a file and after it."""
     field = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="'
+    name = str(name or "").replace(_BOUNDARY, "")
     named = f'{field}name"\r\n\r\n{name}\r\n' if name else ""
     file = f'{field}file"; filename="array.npy"\r\nContent-Type: application/octet-stream\r\n\r\n'
     return f"{named}{file}".encode("utf-8", "replace"), f"\r\n--{_BOUNDARY}--\r\n".encode()
@@ -67,6 +77,8 @@ def upload_ends(name: str) -> tuple[bytes, bytes]:
 
 def npy_pieces(array: Array) -> tuple[int, Iterator[bytes]]:
     """How many octets, and they; nothing that is as large as the array."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise ArraysError("it has a mask, for which a .npy file has no place: upload array.filled(np.nan)")
     if array.dtype.hasobject:
         raise ArraysError("it holds Python objects, which would be pickles, and those are never sent")
 
@@ -109,7 +121,7 @@ def slice_text(part: Part) -> str:
     if not isinstance(part, slice):
         return part or ""
     parts = [part.start, part.stop] + ([] if part.step is None else [part.step])
-    return ":".join("" if part is None else str(int(part)) for part in parts)
+    return ":".join("" if part is None else str(operator.index(part)) for part in parts)
 
 
 def ride_arrays(told: dict[str, Any]) -> dict[str, Array]:

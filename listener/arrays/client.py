@@ -13,6 +13,7 @@ Needs the extra `client`, nothing of the daemon. `python -m listener.arrays.clie
 import asyncio
 import contextlib
 import inspect
+import operator
 import os
 import runpy
 import threading
@@ -53,6 +54,7 @@ class AsyncNumpyClient:
     def __init__(self, server: str = SERVER, *, token: str | None = None) -> None:
         """`token` is one of the listener's [access] tokens."""
         self.server = calls.Server(server)
+        calls.bearer(token)  # told now, not at the first call
         self._token = token
         self._http: httpx.AsyncClient | None = None
         self._live: set[LiveClient] = set()
@@ -116,10 +118,11 @@ class AsyncNumpyClient:
             await self._receive(answer, file.write, progress)
 
     async def delete(self, index: int) -> Data:
-        return await self._json("DELETE", f"/array/{index}")
+        return await self._json("DELETE", _path(index))
 
     async def rename(self, index: int, name: str) -> Data:
-        return await self._json("PATCH", f"/array/{index}", json={"name": name})
+        name = name.encode("utf-8", "replace").decode()
+        return await self._json("PATCH", _path(index), json={"name": name})
 
     async def health(self) -> Data:
         """`status` is "healthy"; while the sensor's bus is lost it is that, and no error here."""
@@ -211,9 +214,7 @@ class AsyncNumpyClient:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             # As it is, so that its length is the one that is told.
-            headers = {"Accept-Encoding": "identity"}
-            if self._token is not None:
-                headers["Authorization"] = f"Bearer {self._token}"
+            headers = {"Accept-Encoding": "identity"} | calls.bearer(self._token)
             self._http = httpx.AsyncClient(
                 base_url=self.server.url,
                 headers=headers,
@@ -252,7 +253,7 @@ class AsyncNumpyClient:
         self, index: int, kind: str, rows: Part, cols: Part
     ) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
         params = {"format": kind, "rows": calls.slice_text(rows), "cols": calls.slice_text(cols)}
-        return self._asking("GET", f"/array/{int(index)}", params=params)
+        return self._asking("GET", _path(index), params=params)
 
     async def _receive(
         self, answer: httpx.Response, take: Callable[[bytes], object], progress: Progress
@@ -281,6 +282,10 @@ class AsyncNumpyClient:
             "Content-Length": str(len(head) + size + len(tail)),
         }
         return await self._json("POST", "/upload", content=body(), headers=headers)
+
+
+def _path(index: int) -> str:
+    return f"/array/{operator.index(index)}"
 
 
 def _length(answer: httpx.Response) -> int:

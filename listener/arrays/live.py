@@ -51,7 +51,7 @@ class LiveClient:
         """`on_status` gets what is no packet, `tell` a sentence for each connection made and lost."""
         self._server = server
         self._url = server.stream_url(binary=binary)
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._headers = calls.bearer(token)
         asked = {"source": source, "window": window, "rate": rate, "loop": loop or None}
         wanted = {name: value for name, value in asked.items() if value is not None}
         self._start = {"action": "start", **wanted} if auto_start or wanted else None

@@ -100,6 +100,8 @@ def _dtype(descr: Any) -> np.dtype[Any]:
         dtype: np.dtype[Any] = descr_to_dtype(descr)
     except Exception as exc:  # numpy raises anything
         raise NpyError("its dtype is unknown") from exc
+    if dtype.subdtype is not None:  # numpy would make more dimensions of it, and never writes it
+        raise NpyError("its dtype is an array itself")
     if dtype.hasobject:
         raise NpyError("it holds Python objects, which are pickles, and these are never read")
     return dtype

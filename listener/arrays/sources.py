@@ -258,7 +258,8 @@ class Playback:
 
     def _read(self) -> Taken | None:
         array = self._opened.array
-        piece = np.array(array[self._at : self._at + self._window], np.float64)
+        with np.errstate(all="ignore"):  # a long double may be too large
+            piece = np.array(array[self._at : self._at + self._window], np.float64)
         self._opened.forget()
         count = len(piece)
         if piece.ndim == 2:

@@ -63,6 +63,23 @@ def test_python_objects_are_never_sent() -> None:
         calls.npy_pieces(np.array([None]))
 
 
+def test_what_a_mask_hides_is_not_sent_as_if_it_were_there() -> None:
+    with pytest.raises(ArraysError, match="it has a mask"):
+        calls.npy_pieces(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+def test_a_name_cannot_end_the_body_that_it_stands_in() -> None:
+    boundary = calls.upload_type().partition("boundary=")[2]
+    head, tail = calls.upload_ends(f"a\r\n--{boundary}--\r\n")
+    assert (head + tail).count(boundary.encode()) == 3
+
+
+@pytest.mark.parametrize("token", ["ü", "a\nb", "☃"])
+def test_a_token_that_no_header_can_carry_is_told(token: str) -> None:
+    with pytest.raises(ArraysError, match="this token has letters"):
+        calls.bearer(token)
+
+
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_what_comes_in_pieces_is_an_array_of_its_own(step: int) -> None:
     wanted = np.asfortranarray(np.arange(12.0).reshape(3, 4))

@@ -114,6 +114,21 @@ def test_what_cannot_be_done_is_a_sentence(client: NumpyClient, tmp_path: Path) 
     assert refused.value.status == 400
     with pytest.raises(ArraysError, match="there is no ride"):
         client.ride(10**6)
+    with pytest.raises(ArraysError, match="this token has letters"):
+        NumpyClient("localhost", token="Schlüssel☃")
+
+
+def test_an_index_is_a_number_and_never_a_way_to_another_place(client: NumpyClient) -> None:
+    index = client.upload_numpy_array(np.arange(3))["index"]
+    wrong: Any
+    for wrong in ("../rides/1", "0", 1.5, None):
+        for call in (client.get_array, client.delete, lambda each: client.rename(each, "x")):
+            with pytest.raises(TypeError):
+                call(wrong)
+    with pytest.raises(TypeError):
+        client.get_array(index, slice(0.5, None))
+    assert client.get_array(index, slice(np.int64(1), None)).tolist() == [1, 2]
+    assert client.rename(index, "a\ud800b")["name"] == "a?b"
 
 
 def test_a_large_upload_that_is_refused_says_why(tmp_path: Path) -> None:

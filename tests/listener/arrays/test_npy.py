@@ -61,6 +61,7 @@ GOOD = saved(np.arange(10.0))
         (described("<f8", (1,) * 33), "it has 33 dimensions"),
         (described("<f8", order=1), "fortran_order is neither"),
         (described("nonsense"), "its dtype is unknown"),
+        (described(("<f8", (3,))), "its dtype is an array itself"),
         (described("|O"), "it holds Python objects"),
         (described([("a", "<f8"), ("b", "|O")]), "it holds Python objects"),
         (described("<f8", (2**62,)), "4611686018427387904 elements are too many"),

@@ -316,6 +316,20 @@ async def test_in_a_loop_it_has_no_end_and_two_columns_are_x_and_y(bench: Runnin
         assert (await hear(client))["x"] == [1, 2]
 
 
+async def test_numbers_that_a_double_cannot_hold_are_played_as_well_as_it_can(bench: Running) -> None:
+    await bench.upload(np.array([np.finfo(np.longdouble).max, 1.0], np.longdouble))
+    await bench.upload(np.array([2**64 - 1], np.uint64))
+    async with bench.client() as client:
+        for source, values in (
+            ("array:0", (["Infinity", 1.0], [float(np.finfo(np.float64).max), 1.0])),
+            ("array:1", ([2.0**64],)),
+        ):
+            await ask(client, action="start", source=source)
+            assert (await hear(client))["streaming"] is True
+            assert (await hear(client))["y"] in values
+            assert (await hear(client))["ended"] is True
+
+
 async def test_an_empty_array_is_over_at_once(bench: Running) -> None:
     await bench.upload(np.zeros(0))
     async with bench.client() as client:
