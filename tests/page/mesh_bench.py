@@ -104,7 +104,7 @@ class MeshBench:
 
 
 @contextmanager
-def meshes(folder: Path, options: MeshOptions) -> Iterator[tuple[MockMesh, asyncio.AbstractEventLoop]]:
+def meshes(port: Path, options: MeshOptions) -> Iterator[tuple[MockMesh, asyncio.AbstractEventLoop]]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="the mesh")
     thread.start()
@@ -112,7 +112,7 @@ def meshes(folder: Path, options: MeshOptions) -> Iterator[tuple[MockMesh, async
     made: list[MockMesh] = []
 
     async def live(over: asyncio.Event) -> None:
-        async with running(options, folder / "ttyMesh") as mesh:
+        async with running(options, port) as mesh:
             made.append(mesh)
             there.set()
             await over.wait()
@@ -137,14 +137,16 @@ def mesh_benches(
     nodes: int = 3,
     interval_s: float = 0.5,
     port: int = 0,
+    device: Path | None = None,
     settings: dict[str, str] | None = None,
     **options: Any,
 ) -> Iterator[MeshBench]:
     given = MeshOptions(nodes=nodes, interval_s=interval_s, seed=1, **options)
     flags = (*FLAGS[:-1], str(port))
-    device = {"LES02_MESH__DEVICE": str(folder / "ttyMesh")}
+    device = device or folder / "ttyMesh"
+    where = {"LES02_MESH__DEVICE": str(device)}
     with (
-        meshes(folder, given) as (mesh, loop),
-        benches(folder, flags=flags, **SETTINGS | device | (settings or {})) as bench,
+        meshes(device, given) as (mesh, loop),
+        benches(folder, flags=flags, **SETTINGS | where | (settings or {})) as bench,
     ):
         yield MeshBench(bench, mesh, loop)
