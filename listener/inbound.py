@@ -25,11 +25,12 @@ async def heard(
     refuse: Callable[[], None],
     rate: float = INBOUND_RATE,
     burst: float = INBOUND_BURST,
+    is_urgent: Callable[[str | bytes], bool] = lambda _message: False,
 ) -> AsyncIterator[str | bytes]:
     """What is within the limits, until the connection ends, however it ends.
 
-    `refuse` is called for the first of those that are not: one answer, or the flood would be answered with
-    another.
+    What is urgent is heard beyond them as well. `refuse` is called for the first of those that are not: one
+    answer, or the flood would be answered with another.
     """
     bucket = TokenBucket(rate, burst)
     refused = 0
@@ -41,8 +42,11 @@ async def heard(
             if bucket.take(time.monotonic()):
                 yield message
                 continue
-            counts["messages_refused"] += 1
             refused += 1
+            if is_urgent(message):
+                yield message
+            else:
+                counts["messages_refused"] += 1
             if refused > REFUSED_MAX:
                 _log.warning("client_aborted", address=address_of(connection), reason="flood")
                 connection.transport.abort()

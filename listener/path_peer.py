@@ -87,7 +87,7 @@ class PathPeer:
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         terms = self._terms
-        return heard(self._connection, self._counts, self._refuse, terms.rate, terms.burst)
+        return heard(self._connection, self._counts, self._refuse, terms.rate, terms.burst, terms.is_urgent)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         text = reason.encode()[:_REASON_MAX].decode(errors="ignore")

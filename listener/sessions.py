@@ -57,6 +57,8 @@ class Offered:
     burst: float = INBOUND_BURST
     for_robots: bool = False
     too_fast: bytes = b""  # is said to who says more, once for as long as that lasts
+    # What is heard all the same, though it counts as too much; must be cheap to tell.
+    is_urgent: Callable[[str | bytes], bool] = lambda _message: False
 
 
 class Paths:

@@ -167,13 +167,22 @@ class MockRobot:
             self._watch = None
         if self.body.stop_at < math.inf:
             loop = asyncio.get_running_loop()
-            self._watch = loop.call_at(self.body.stop_at, self._stop, "no move within hold_ms")
+            self._watch = loop.call_at(self.body.stop_at, self._stop_late)
+
+    def _stop_late(self) -> None:
+        # A loop's clock may be a little ahead of itself.
+        if self.body.stop_late(max(time.monotonic(), self.body.stop_at)):
+            self._say_stopped("no move within hold_ms")
+        self._wait_for_next()
 
     def _stop(self, reason: str) -> None:
         if self.body.is_moving:
             self.body.stop(time.monotonic())
-            self._say(f"stops by itself at x={self.body.x:.2f} m, y={self.body.y:.2f} m: {reason}")
+            self._say_stopped(reason)
         self._wait_for_next()
+
+    def _say_stopped(self, reason: str) -> None:
+        self._say(f"stops by itself at x={self.body.x:.2f} m, y={self.body.y:.2f} m: {reason}")
 
     async def _report(self, connection: ClientConnection) -> None:
         name = {} if self._options.name is None else {"device_name": self._options.name}

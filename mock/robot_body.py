@@ -30,7 +30,8 @@ class Body:
     brightness_percent: float = 50.0
     move: tuple[float, float] = (0.0, 0.0)
     camera: tuple[float, float] = (0.0, 0.0)
-    stop_at: float = math.inf  # by itself: nobody has repeated the move
+    # Of each kind of move, when it stops by itself: nobody has repeated it
+    _stop_at: dict[str, float] = field(default_factory=dict)
     _now: float | None = None
     _chance: random.Random = field(init=False)
 
@@ -41,6 +42,10 @@ class Body:
     @property
     def is_moving(self) -> bool:
         return self.move != (0.0, 0.0) or self.camera != (0.0, 0.0)
+
+    @property
+    def stop_at(self) -> float:
+        return min(self._stop_at.values(), default=math.inf)
 
     def obey(self, order: dict[str, Any], now: float) -> str:
         """The order in words. A `KeyError`, `TypeError` or `ValueError` says that it is none."""
@@ -53,10 +58,9 @@ class Body:
             else:
                 self.camera, words = move, "Camera move"
             hold_ms = order.get("hold_ms")
-            if not self.is_moving:
-                self.stop_at = math.inf
-            elif hold_ms is not None:
-                self.stop_at = now + float(hold_ms) / 1000
+            self._stop_at.pop(kind, None)
+            if hold_ms is not None and move != (0.0, 0.0):
+                self._stop_at[kind] = now + float(hold_ms) / 1000
             return f"{words} x={move[0]:g}, y={move[1]:g}"
         value = float(order["value"])
         if kind == "set_speed":
@@ -70,7 +74,19 @@ class Body:
     def stop(self, now: float) -> None:
         self.advance(now)
         self.move = self.camera = (0.0, 0.0)
-        self.stop_at = math.inf
+        self._stop_at.clear()
+
+    def stop_late(self, now: float) -> bool:
+        """What nobody has repeated in time; True if there was such."""
+        self.advance(now)
+        late = [kind for kind, at in self._stop_at.items() if now >= at]
+        for kind in late:
+            del self._stop_at[kind]
+            if kind == "robot_move":
+                self.move = (0.0, 0.0)
+            else:
+                self.camera = (0.0, 0.0)
+        return bool(late)
 
     def advance(self, now: float) -> None:
         """Up to now."""

@@ -105,10 +105,13 @@ class SocketPeer:
                 if message["type"] == "websocket.receive":
                     text = message.get("text")
                     was_dry = bucket.is_dry
+                    said = message["bytes"] if text is None else text
                     if bucket.take(time.monotonic()):
-                        yield message["bytes"] if text is None else text
+                        yield said
                         continue
                     refused += 1
+                    if self._terms.is_urgent(said):
+                        yield said
                     if self._terms.too_fast and not was_dry:
                         self.offer([self._terms.too_fast])
                     if refused <= REFUSED_MAX:

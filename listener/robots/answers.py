@@ -73,6 +73,7 @@ def in_words(command: Command) -> str:
 
 
 def values_of(command: Command) -> dict[str, float]:
+    """As they were given."""
     return {name: getattr(command, name) for name in ("x", "y", "value") if hasattr(command, name)}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from listener.follower import Follower
 from listener.followers import Followers
+from listener.robots.sticks import Sticks
 from listener.sessions import Peer
 
 
@@ -12,6 +13,7 @@ class Website(Follower):
         super().__init__(peer)
         self.id = website_id
         self.name = name
+        self.sticks = Sticks()
 
 
 class Audience(Followers[Website]):

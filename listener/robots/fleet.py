@@ -39,6 +39,7 @@ class Robots:
 
     async def run(self) -> None:
         try:
+            self.relay.open()
             await self.keeper.run()
         finally:
             self.relay.close()  # while all connections are still there

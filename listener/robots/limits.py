@@ -5,7 +5,7 @@ that a value at the limit is not told again and again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from listener.robots.messages import QUANTITIES
@@ -22,6 +22,13 @@ class Limits:
     again_percent: float = 3.0
     again_c: float = 3.0
 
+    def rules(self) -> tuple["_Rule", ...]:
+        return (
+            _Rule("low_battery", _BATTERY, "%", self.low_battery, self.again_percent, "below"),
+            _Rule("weak_signal", _SIGNAL, "%", self.weak_signal, self.again_percent, "below"),
+            _Rule("hot", _TEMPERATURE, " °C", self.hot_c, self.again_c, "above"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -29,33 +36,40 @@ class Change:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    status: str
+    quantity: int
+    unit: str
+    limit: float
+    again: float  # so far on the right side it is over
+    wrong_side: str  # "below" or "above"
+
+    def is_wrong(self, value: float) -> bool:
+        return value < self.limit if self.wrong_side == "below" else value > self.limit
+
+    def is_over(self, value: float) -> bool:
+        if self.wrong_side == "below":
+            return value >= self.limit + self.again
+        return value <= self.limit - self.again
+
+
 class Watch:
-    limits: Limits
-    wrong: set[str] = field(default_factory=set)
+    def __init__(self, limits: Limits) -> None:
+        self.wrong: set[str] = set()
+        self._rules = limits.rules()
 
     def look(self, values: Sequence[float | None]) -> list[Change]:
-        limits = self.limits
-        rules = (
-            ("low_battery", "battery", values[_BATTERY], limits.low_battery, limits.again_percent, "%"),
-            ("weak_signal", "signal", values[_SIGNAL], limits.weak_signal, limits.again_percent, "%"),
-            # Of these too much is wrong.
-            ("hot", "temperature", _negative(values[_TEMPERATURE]), -limits.hot_c, limits.again_c, " °C"),
-        )
         changes = []
-        for status, what, value, limit, again, unit in rules:
+        for rule in self._rules:
+            value = values[rule.quantity]
             if value is None:
                 continue
-            told = f"{what} {abs(value):g}{unit}"
-            if status not in self.wrong and value < limit:
-                self.wrong.add(status)
-                side = "above" if limit < 0 else "below"
-                changes.append(Change(status, f"{told}, {side} {abs(limit):g}{unit}"))
-            elif status in self.wrong and value >= limit + again:
-                self.wrong.discard(status)
-                changes.append(Change(f"{status}_over", f"{told} again"))
+            told = f"{QUANTITIES[rule.quantity]} {value:g}{rule.unit}"
+            if rule.status not in self.wrong and rule.is_wrong(value):
+                self.wrong.add(rule.status)
+                changes.append(Change(rule.status, f"{told}, {rule.wrong_side} {rule.limit:g}{rule.unit}"))
+            elif rule.status in self.wrong and rule.is_over(value):
+                self.wrong.discard(rule.status)
+                changes.append(Change(f"{rule.status}_over", f"{told} again"))
         return changes
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -3,8 +3,13 @@
 Pure. One text in, one value out: a message, `Rejected` with the reason for whoever sent it, or `NOT_JSON`.
 A number is finite and in its range, or the whole message is rejected; fields that we do not know are the
 sender's own business.
+
+A stop is one whatever else is wrong with it. What of it cannot be understood is left out: one whose address
+makes no sense is a stop of all robots.
 """
 
+import contextlib
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,13 +18,15 @@ from msgspec import Meta
 # Messages are small; what is nested deeper than this is none.
 TEXT_MAX: Final = 4096
 
-DeviceId = Annotated[str, Meta(pattern=r"\A[\w.:-]{1,64}\Z")]
+DEVICE_ID: Final = r"\A[\w.:-]{1,64}\Z"
+DeviceId = Annotated[str, Meta(pattern=DEVICE_ID)]
 Name = Annotated[str, Meta(max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
-_Axis = Annotated[float, Meta(ge=-1, le=1)]
-_Share = Annotated[float, Meta(ge=1, le=100)]
-_Percent = Annotated[float, Meta(ge=0, le=100)]
-_Celsius = Annotated[float, Meta(ge=-100, le=300)]
+# What is said as a whole number is handed on as one: 60, not 60.0.
+_Axis = Annotated[int, Meta(ge=-1, le=1)] | Annotated[float, Meta(ge=-1, le=1)]
+_Share = Annotated[int, Meta(ge=1, le=100)] | Annotated[float, Meta(ge=1, le=100)]
+_Percent = Annotated[int, Meta(ge=0, le=100)] | Annotated[float, Meta(ge=0, le=100)]
+_Celsius = Annotated[int, Meta(ge=-100, le=300)] | Annotated[float, Meta(ge=-100, le=300)]
 _Text = Annotated[str, Meta(max_length=500)]
 _Deadline = Annotated[float, Meta(ge=50, le=10_000)]
 
@@ -49,28 +56,25 @@ class Command(_Addressed, frozen=True, kw_only=True):
     deadline_ms: _Deadline = 1000.0
 
     @property
-    def is_stop(self) -> bool:
-        return False
-
-    @property
     def type(self) -> str:
         return str(self.__struct_config__.tag)
 
 
-class _Stick(Command, frozen=True, kw_only=True):
+class Stick(Command, frozen=True, kw_only=True):
     x: _Axis
     y: _Axis
 
     @property
-    def is_stop(self) -> bool:
+    def is_zero(self) -> bool:
+        """The hand is off it."""
         return self.x == 0 and self.y == 0
 
 
-class Move(_Stick, frozen=True, kw_only=True, tag="robot_move"):
+class Move(Stick, frozen=True, kw_only=True, tag="robot_move"):
     pass
 
 
-class Camera(_Stick, frozen=True, kw_only=True, tag="camera_move"):
+class Camera(Stick, frozen=True, kw_only=True, tag="camera_move"):
     pass
 
 
@@ -124,6 +128,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="command_result"):
     message: _Text = ""
 
 
+MOVE: Final = "robot_move"
+CAMERA: Final = "camera_move"
+STICKS: Final = (MOVE, CAMERA)
 WebsiteMessage = Move | Camera | Speed | Brightness | Stop | Take | Release
 RobotMessage = Telemetry | Status | Result
 
@@ -155,11 +162,20 @@ class _Head(msgspec.Struct):
     id: Any = None
 
 
+class _Address(msgspec.Struct):
+    device_id: DeviceId | None = None
+    group: Name | None = None
+
+
 def _decoders(union: Any) -> dict[str, msgspec.json.Decoder[Any]]:
     return {kind.__struct_config__.tag: msgspec.json.Decoder(kind) for kind in union.__args__}
 
 
 _HEAD: Final = msgspec.json.Decoder(_Head)
+_ADDRESS: Final = msgspec.json.Decoder(_Address)
+_STOP: Final = re.compile(r'"type"\s*:\s*"stop"')
+# RecursionError: nested deeper than Python's stack; UnicodeDecodeError is a ValueError.
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _OF_WEBSITES: Final = _decoders(WebsiteMessage)
 _OF_ROBOTS: Final = _decoders(RobotMessage)
 
@@ -167,8 +183,31 @@ _OF_ROBOTS: Final = _decoders(RobotMessage)
 def from_website(text: str | bytes) -> WebsiteMessage | Rejected | NotJson:
     found: WebsiteMessage | Rejected | NotJson = _parse(text, _OF_WEBSITES)
     if isinstance(found, _Addressed) and found.device_id is not None and found.group is not None:
-        return Rejected(str(found.__struct_config__.tag), found.id, "give a device_id or a group, not both")
+        found = Rejected(str(found.__struct_config__.tag), found.id, "give a device_id or a group, not both")
+    if isinstance(found, (Rejected, NotJson)) and is_stop(text):
+        return _stop_of(text)
     return found
+
+
+def is_stop(text: str | bytes) -> bool:
+    """Whatever else is wrong with it. What is no JSON, and has the words of a stop, is one as well."""
+    if not _STOP.search(text if isinstance(text, str) else text.decode("latin-1")):
+        return False
+    try:
+        return bool(_HEAD.decode(text).type == "stop")
+    except _UNREADABLE:
+        return True
+
+
+def _stop_of(text: str | bytes) -> Stop:
+    given_id, address = None, _Address()
+    with contextlib.suppress(*_UNREADABLE):
+        given_id = msgspec.convert(_HEAD.decode(text).id, Id | None)
+    with contextlib.suppress(*_UNREADABLE):
+        address = _ADDRESS.decode(text)
+    if address.device_id is not None and address.group is not None:
+        address = _Address()
+    return Stop(device_id=address.device_id, group=address.group, id=given_id)
 
 
 def from_robot(text: str | bytes) -> RobotMessage | Rejected | NotJson:
@@ -183,8 +222,7 @@ def _parse(text: str | bytes, decoders: dict[str, msgspec.json.Decoder[Any]]) ->
         return Rejected("", None, f"longer than {TEXT_MAX} octets")
     try:
         head = _HEAD.decode(text)
-    # RecursionError: nested deeper than Python's stack; UnicodeDecodeError is a ValueError.
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except _UNREADABLE:
         return NOT_JSON
     number = head.id if isinstance(head.id, (str, int)) and not isinstance(head.id, bool) else None
     if isinstance(number, str):
@@ -196,7 +234,7 @@ def _parse(text: str | bytes, decoders: dict[str, msgspec.json.Decoder[Any]]) ->
         return Rejected(head.type[:64], number, f"unknown type; known are {', '.join(decoders)}")
     try:
         return decoder.decode(text)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+    except _UNREADABLE as exc:
         return Rejected(head.type, number, _reason(head.type, str(exc)))
 
 

@@ -8,12 +8,18 @@ it, by leaving, or to one that takes it by force.
 
 Dead man's switch: who moves a robot says so again and again; `hold_s` after the last time it is over.
 
-Halt: whoever it was that pressed the stop, moves are refused until the stick was let go: until it says zero,
-or nothing for HALT_S. A robot that was lost while it moved is halted as well: it does not set off by itself
-when it is back.
+Whoever has a hand on a stick when somebody comes between must take it anew: for each website, each kind of
+move and each robot
+
+1. a move that was refused, a robot that was lost or has come, was released or taken from him (`Sticks` says
+   whose stick is held) is not moved before the website has said zero of this kind,
+2. after a halt this is so for everybody who was there, his stick held or not, and for who comes within
+   HALT_S after it: it may be the same hand,
+3. nobody's zero lets go of somebody else's stick, and no stick of another one.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +29,7 @@ BY_THE_WAY_S: Final = 2.0
 
 @dataclass(slots=True)
 class Hold:
-    """Of one robot: who has it, and which of its parts move."""
+    """Of one robot: who has it, which of its parts move, and whose sticks must be let go first."""
 
     hold_s: float
     idle_s: float
@@ -32,6 +38,9 @@ class Hold:
     _said_at: float = -math.inf
     _moves: dict[str, float] = field(default_factory=dict)  # kind -> when it was said last
     _halted_at: float = -math.inf
+    _to_let_go: set[tuple[str, str]] = field(default_factory=set)  # website, kind
+
+    # Who has it
 
     def may(self, website: str) -> bool:
         return self.website in {None, website}
@@ -47,28 +56,40 @@ class Hold:
     def release(self) -> None:
         self.website = None
 
-    def moved(self, kind: str, now: float, *, is_stop: bool) -> bool:
-        """False if this move is not to be: it was halted, and the stick has not been let go since."""
-        if is_stop:
-            self._halted_at = -math.inf
-            self._moves.pop(kind, None)
-        elif self.is_halted(now):
-            return False
-        else:
-            self._moves[kind] = now
-        return True
+    def is_idle(self, now: float) -> bool:
+        return self.website is not None and not self._moves and now - self._said_at >= self._patience_s
 
-    def is_halted(self, now: float) -> bool:
-        """Asked for a move that somebody wants, which shows that the stick was not let go."""
-        if now - self._halted_at >= HALT_S:
-            return False
-        self._halted_at = now
-        return True
+    # Whose sticks must be let go
+
+    def must_let_go(self, website: str, kind: str) -> bool:
+        return (website, kind) in self._to_let_go
+
+    def wants_let_go(self, website: str, kinds: Iterable[str]) -> None:
+        self._to_let_go.update((website, kind) for kind in kinds)
+
+    def has_let_go(self, website: str, kind: str) -> None:
+        self._to_let_go.discard((website, kind))
+
+    def forget(self, website: str, kinds: Iterable[str]) -> None:
+        """It has gone."""
+        self._to_let_go.difference_update((website, kind) for kind in kinds)
 
     def halt(self, now: float) -> list[str]:
         """The kinds of moves that this ends."""
         self._halted_at = now
         return self.stop()
+
+    def was_halted(self, now: float) -> bool:
+        """A moment ago."""
+        return now - self._halted_at < HALT_S
+
+    # What moves
+
+    def moves(self, kind: str, now: float) -> None:
+        self._moves[kind] = now
+
+    def stands(self, kind: str) -> None:
+        self._moves.pop(kind, None)
 
     @property
     def moving(self) -> list[str]:
@@ -80,15 +101,12 @@ class Hold:
         self._moves.clear()
         return kinds
 
-    def let_go(self, now: float) -> list[str]:
+    def not_repeated(self, now: float) -> list[str]:
         """The kinds of moves that nobody has repeated in time, which are over by this."""
         kinds = [kind for kind, at in self._moves.items() if now - at >= self.hold_s]
         for kind in kinds:
             del self._moves[kind]
         return kinds
-
-    def is_idle(self, now: float) -> bool:
-        return self.website is not None and not self._moves and now - self._said_at >= self._patience_s
 
     def next_at(self) -> float | None:
         if self._moves:

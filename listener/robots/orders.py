@@ -3,7 +3,8 @@
 Pure: time comes in as an argument.
 
 1. Of each type the newest wins; the one before it has expired.
-2. Of each type the robot gets one every PACE_S at most, on the average. A stop after a move need not wait.
+2. Of each type the robot gets one every PACE_S at most, on the average. A stop after a move need not wait;
+   what comes after it waits for so much longer.
 3. What is past its deadline is never given. What a robot is given cannot be taken back: so one that confirms
    what it has executed gets no more than UNCONFIRMED_MAX before it confirms again, stops excepted. If it is
    frozen, that much can arrive late and no more.
@@ -69,7 +70,7 @@ class Outbox:
         # One that comes a little late does not put off the next: else a stick that is repeated every PACE_S
         # would be as late as its latest move, for ever.
         due_at = self._free_at.get(order.kind, -math.inf)
-        self._free_at[order.kind] = (due_at if 0 <= now - due_at < PACE_S else now) + PACE_S
+        self._free_at[order.kind] = (due_at if now - due_at < PACE_S else now) + PACE_S
         self._last_was_stop[order.kind] = order.is_stop
         self._given = {n: item for n, item in self._given.items() if now - item[0] < FORGOTTEN_S}
         self._given[order.number] = now, order

@@ -2,11 +2,14 @@
 
 1. A robot that comes back under its id takes the place of its former connection, whose end means nothing.
 2. Robots that were here are remembered, up to KNOWN_MAX.
-3. What happens to one is told to every dashboard, and as `status` on the hub.
+3. What happens to one is told to every dashboard, and as `status` on the hub. One that comes and goes all the
+   time is told of less often; how it is in the end is told in the end.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from listener.config import RobotsConfig
@@ -22,6 +25,8 @@ from listener.sessions import Peer
 KNOWN_MAX: Final = 256
 # Of who was last seen before that a dashboard is not told by itself.
 REMEMBERED_S: Final = 86_400.0
+# After this it is told again how one is that has come and gone too often.
+TELL_AGAIN_S: Final = 1.0
 # Between two looks at the limits of one robot.
 LOOK_S: Final = 1.0
 
@@ -33,6 +38,20 @@ Publish = Callable[[float, str, str, str], None]
 
 class TooManyRobots(Exception):  # noqa: N818 - what there are
     """All of them connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Those that a command is for."""
+
+    connected: list[Robot]
+    absent: list[Robot]
+    reason: str = ""  # why none of them is connected
+    is_known: bool = True  # there is, or was, such a robot; or there is such a group
+
+    @property
+    def known(self) -> list[Robot]:
+        return [*self.connected, *self.absent]
 
 
 class Registry:
@@ -54,6 +73,9 @@ class Registry:
     def groups(self) -> Mapping[str, Sequence[str]]:
         return self._config.groups
 
+    def groups_of(self, device_id: str) -> list[str]:
+        return [name for name, members in self.groups.items() if device_id in members]
+
     @property
     def stale_s(self) -> float:
         return STALE_AFTER * self._config.telemetry_interval_s
@@ -64,14 +86,13 @@ class Registry:
             robot = self._make(device_id)
             robot.name, robot.telemetry_ts, robot.telemetry = name, ts, values
 
-    def select(self, device_id: str | None, group: str | None) -> tuple[list[Robot], list[Robot], str]:
-        """Those that are connected, and those that are not; why there are none that are."""
+    def select(self, device_id: str | None, group: str | None) -> Selection:
         if device_id is not None:
             named: Iterable[str] = [device_id]
             reason = f"{device_id} is not connected"
         elif group is not None:
             if group not in self.groups:
-                return [], [], f"there is no group {group}; see [robots.groups]"
+                return Selection([], [], f"there is no group {group}; see [robots.groups]", is_known=False)
             named = self.groups[group]
             reason = f"no robot of {group} is connected"
         else:
@@ -80,7 +101,8 @@ class Registry:
         found = [self._robots[name] for name in named if name in self._robots]
         connected = [robot for robot in found if robot.is_connected]
         absent = [robot for robot in found if not robot.is_connected]
-        return connected, absent, "" if connected else reason
+        is_known = device_id is None or bool(found)
+        return Selection(connected, absent, "" if connected else reason, is_known=is_known)
 
     def come(self, device_id: str, peer: Peer) -> tuple[Robot, Follower, Follower | None]:
         """The last is the connection whose place this one takes."""
@@ -95,7 +117,7 @@ class Registry:
         """False if another connection has taken its place."""
         if robot.follower is not follower:
             return False
-        robot.follower = None
+        robot.follower = robot.said = None
         self._change(robot, DISCONNECTED, f"Robot {robot.device_id} has disconnected")
         return True
 
@@ -123,10 +145,19 @@ class Registry:
         self._tell(robot, given.status, given.message)
         return True
 
+    def stale_at(self, robot: Robot) -> float | None:
+        return robot.heard_at + self.stale_s if robot.status == CONNECTED else None
+
     def check(self, robot: Robot, now: float) -> None:
-        if robot.status == CONNECTED and now - robot.heard_at >= self.stale_s:
+        at = self.stale_at(robot)
+        if at is not None and now >= at:
             silent_s = f"{self.stale_s:g}"
             self._change(robot, STALE, f"Robot {robot.device_id} has sent no telemetry for {silent_s} s")
+
+    def close(self) -> None:
+        for robot in self:
+            if robot.telling is not None:
+                robot.telling.cancel()
 
     def present(self) -> list[bytes]:
         """What a new dashboard has to know."""
@@ -148,6 +179,8 @@ class Registry:
                 for wrong in sorted(robot.watch.wrong)
                 if robot.is_connected
             ]
+            if robot.said is not None and robot.is_connected:
+                told.append(answers.robot_status(now, robot.device_id, *robot.said))
             if website := robot.hold.website:
                 name = self._audience.name_of(website)
                 told.append(answers.operator(now, robot.device_id, website, name, "taken"))
@@ -166,8 +199,17 @@ class Registry:
         return robot
 
     def _change(self, robot: Robot, status: str, message: str) -> None:
-        robot.status = status
-        self._tell(robot, status, message)
+        robot.status, robot.status_message = status, message
+        if robot.telling is not None:
+            return
+        if robot.links.take(time.monotonic()):
+            self._tell(robot, status, message)
+        else:
+            robot.telling = asyncio.get_running_loop().call_later(TELL_AGAIN_S, self._tell_late, robot)
+
+    def _tell_late(self, robot: Robot) -> None:
+        robot.telling = None
+        self._tell(robot, robot.status, robot.status_message)
 
     def _tell(self, robot: Robot, status: str, message: str) -> None:
         ts = time.time()

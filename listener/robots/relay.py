@@ -1,34 +1,52 @@
-"""From dashboards to robots: who may, what becomes of each command, and the stop when nobody is there.
+"""From dashboards to robots: who may, and the stop when nobody is there.
 
-1. A command is acknowledged at once, as received or as rejected. One with an `id` ends somewhere, for each
-   robot: delivered and then perhaps executed or failed, or expired, or failed.
+1. A command is acknowledged at once, as received or as rejected. What becomes of it then: see `deliveries`.
 2. Whoever moved a robot and has gone, or does not repeat it, or was pushed aside: it gets x = y = 0.
-3. A robot that connects gets x = y = 0 before anything else. If it was lost while it moved, the stick must be
-   let go first.
-4. A zero from somebody else than the operator of a robot that moves is a stop.
-5. When the listener goes, what moves is stopped before any connection ends, and nothing is moved any more.
+3. A robot that connects gets x = y = 0 before anything else.
+4. No robot moves by a hand that was on its stick before something came between: see `operators`.
+5. A zero from somebody else than the operator of a robot that moves is a stop. A stop is obeyed, whoever says
+   it; one for nobody that is known is one for all.
+6. When the listener goes, what moves is stopped before any connection ends, and nothing is moved any more.
+   When it was away, what was said meanwhile moves nothing.
 """
 
 import asyncio
-import itertools
-import math
 import time
+from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
+import structlog
+
+from listener.follower import RETRY_S as FOLLOWER_RETRY_S
 from listener.robots import answers
 from listener.robots.audience import Audience, Website
-from listener.robots.messages import Camera, Command, Move, Rejected, Release, Result, Stop, Take
-from listener.robots.orders import Order, Outbox
-from listener.robots.registry import Registry
+from listener.robots.deliveries import Deliveries
+from listener.robots.messages import (
+    MOVE,
+    STICKS,
+    Command,
+    Move,
+    Rejected,
+    Release,
+    Result,
+    Stick,
+    Stop,
+    Take,
+)
+from listener.robots.registry import Registry, Selection
 from listener.robots.robot import Robot
+from listener.robots.stalls import Stalls, clock
+
+_log = structlog.get_logger(__name__)
 
 # So soon is looked again at a robot that has no room.
 RETRY_S: Final = 0.02
-ZERO: Final = {"x": 0.0, "y": 0.0}
-MOVE: Final = "robot_move"
+# A stop of what stands still is told to all so often, however often it is pressed.
+TOLD_AGAIN_S: Final = 0.2
 # What the robot itself may wait for the next move before it stops: a little more than we do.
 _ROBOTS_PATIENCE: Final = 2
+HELD_UP: Final = "the listener was held up"
 
 
 class Relay:
@@ -36,9 +54,30 @@ class Relay:
         self._registry = registry
         self._audience = audience
         self.robots_hold_ms = 1000 * hold_s * _ROBOTS_PATIENCE
-        self._numbers = itertools.count(1)
+        self.counts = Counter(received=0, rejected=0, delivered=0, expired=0, stopped=0)
+        self._deliveries = Deliveries(
+            audience, self.counts, robots_hold_ms=self.robots_hold_ms, look_again=self._arm
+        )
+        self._period_s = hold_s / 2
+        self._stalls = Stalls(self._period_s, hold_s)
+        self._ticker: asyncio.TimerHandle | None = None
         self._is_closing = False
-        self.counts = dict.fromkeys(("received", "rejected", "delivered", "expired", "stopped"), 0)
+
+    def open(self) -> None:
+        """From now on it is noticed when the listener was away."""
+        self._look()
+        if not self._is_closing:
+            self._ticker = asyncio.get_running_loop().call_later(self._period_s, self.open)
+
+    def close(self) -> None:
+        """Nobody shall be left moving when the listener goes. May be called again."""
+        self._is_closing = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for robot in self._registry:
+            self._stop(robot, robot.hold.stop(), "the listener is stopping")
+            robot.cancel()
+        self._registry.close()
 
     # From dashboards
 
@@ -46,145 +85,176 @@ class Relay:
         self._ack(website, given.type, "rejected", given.reason, given.id)
 
     def command(self, website: Website, command: Command, refusal: str | None) -> None:
-        """`refusal` says why this dashboard may command nothing; stops are taken all the same."""
-        is_stop = isinstance(command, Move) and command.is_stop
-        refusal = self._refusal or refusal
-        if refusal is not None and not is_stop:
-            self._ack(website, command.type, "rejected", refusal, command.id)
-            return
+        """`refusal` says why this dashboard may command nothing; it may stop all the same."""
+        chosen = self._registry.select(command.device_id, command.group)
+        is_late = self._look()
+        if is_late:
+            refusal = f"{HELD_UP}: this comes too late"
+        if self._is_closing:
+            refusal = "the listener is stopping"
+        if isinstance(command, Move) and command.is_zero:
+            refusal = None
+        if isinstance(command, Stick):
+            self._feel(website, command, chosen, is_late=is_late)
         now = time.monotonic()
-        targets, absent, reason = self._registry.select(command.device_id, command.group)
-        if isinstance(command, (Move, Camera)) and not command.is_stop:
-            for robot in absent:
-                robot.hold.is_halted(now)
         refused = {
-            robot.device_id: why for robot in targets if (why := self._refuses(robot, website, command, now))
+            robot.device_id: why
+            for robot in chosen.connected
+            if (why := refusal or self._why_not(robot, website, command))
         }
-        accepted = [robot for robot in targets if robot.device_id not in refused]
-        if not accepted:
-            reason = reason or "; ".join(dict.fromkeys(refused.values()))
+        if isinstance(command, Stick) and not command.is_zero:
+            for robot in chosen.known:
+                if robot.device_id in refused or not robot.is_connected:
+                    robot.hold.wants_let_go(website.id, {command.type})
+        taken = [robot for robot in chosen.connected if robot.device_id not in refused]
+        if not taken:
+            reason = refusal or chosen.reason or "; ".join(dict.fromkeys(refused.values()))
             self._ack(website, command.type, "rejected", reason, command.id)
             return
-        self._ack(
-            website,
-            command.type,
-            "received",
-            f"Command received: {answers.in_words(command)}",
-            command.id,
-            robots=[robot.device_id for robot in accepted],
-            refused=refused or None,
-        )
-        for robot in accepted:
-            holds = robot.hold.website == website.id
-            if is_stop and not holds and robot.hold.moving:
-                self._halt(robot, website, command, now)
-                continue
-            if is_stop and (holds or (robot.hold.website is None and refusal is None)):
-                robot.hold.moved(command.type, now, is_stop=True)  # the stick was let go
-            if (holds or not is_stop) and robot.hold.take(website.id, now):
-                self._tell_operator(robot, "taken")
-            deadline_at = math.inf if is_stop else now + command.deadline_ms / 1000
-            self._put(robot, website, command.type, answers.values_of(command), deadline_at, command)
-            self._pump(robot, now)
+        words = f"Command received: {answers.in_words(command)}"
+        names = [robot.device_id for robot in taken]
+        self._ack(website, command.type, "received", words, command.id, robots=names, refused=refused or None)
+        for robot in taken:
+            self._obey(robot, website, command, now)
 
     def stop(self, website: Website, stop: Stop) -> None:
-        targets, _, reason = self._registry.select(stop.device_id, stop.group)
-        if not targets:
-            self._ack(website, "stop", "rejected", reason, stop.id)
-            return
-        names = [robot.device_id for robot in targets]
-        self._ack(website, "stop", "received", "Command received: Stop", stop.id, robots=names)
+        self._look()
+        chosen = self._registry.select(stop.device_id, stop.group)
+        if not chosen.is_known:
+            chosen = self._registry.select(None, None)
+        names = [robot.device_id for robot in chosen.connected]
+        words = "Command received: Stop" + (f"; {chosen.reason}" if chosen.reason else "")
+        self._ack(website, "stop", "received", words, stop.id, robots=names)
         now = time.monotonic()
-        for robot in targets:
+        for robot in chosen.known:
             self._halt(robot, website, stop, now)
 
     def take(self, website: Website, take: Take, refusal: str | None) -> None:
-        targets, _, reason = self._registry.select(take.device_id, take.group)
-        reason = self._refusal or refusal or reason
-        others = [robot for robot in targets if not robot.hold.may(website.id)]
+        chosen = self._registry.select(take.device_id, take.group)
+        reason = "the listener is stopping" if self._is_closing else refusal or chosen.reason
+        others = [robot for robot in chosen.connected if not robot.hold.may(website.id)]
         if others and not take.force:
             reason = reason or "; ".join(self._held_by_another(robot) for robot in others)
         if reason:
             self._ack(website, "take_robot", "rejected", reason, take.id)
             return
-        names = [robot.device_id for robot in targets]
+        names = [robot.device_id for robot in chosen.connected]
         self._ack(website, "take_robot", "received", "Command received: Take", take.id, robots=names)
         now = time.monotonic()
-        for robot in targets:
-            before = robot.hold.website
+        for robot in chosen.connected:
             if robot in others:
                 self._stop(robot, robot.hold.stop(), f"taken by {website.name or website.id}")
-            if robot.hold.take(website.id, now, is_asked_for=True):
-                self._tell_operator(robot, f"taken from {self._call(before)}" if before else "taken")
+            self._take(robot, website, now, is_asked_for=True)
             self._arm(robot, now)
 
     def release(self, website: Website, release: Release) -> None:
-        targets, _, reason = self._registry.select(release.device_id, release.group)
-        held = [robot for robot in targets if robot.hold.website == website.id]
+        chosen = self._registry.select(release.device_id, release.group)
+        held = [robot for robot in chosen.connected if robot.hold.website == website.id]
         if not held:
-            reason = reason or "it is not yours"
+            reason = chosen.reason or "it is not yours"
             self._ack(website, "release_robot", "rejected", reason, release.id)
             return
         names = [robot.device_id for robot in held]
         self._ack(website, "release_robot", "received", "Command received: Release", release.id, robots=names)
         for robot in held:
             self._free(robot, "released")
+            self._come_between(robot)
+
+    def website_came(self, website: Website) -> None:
+        now = time.monotonic()
+        for robot in self._registry:
+            if robot.hold.was_halted(now):
+                robot.hold.wants_let_go(website.id, STICKS)
 
     def website_left(self, website: Website) -> None:
         for robot in self._registry:
             if robot.hold.website == website.id:
                 self._free(robot, f"{website.name or website.id} has left")
+            robot.hold.forget(website.id, STICKS)
 
     # From robots
 
     def robot_came(self, robot: Robot) -> None:
-        self._forget(robot, "it has connected anew")
-        self._stop(robot, {MOVE})
+        self._lose(robot, "it has connected anew")
+        self._stop(robot, STICKS)
 
     def robot_left(self, robot: Robot) -> None:
-        self._forget(robot, "the robot has disconnected")
-        if robot.timer is not None:
-            robot.timer.cancel()
-            robot.timer = None
+        self._lose(robot, "the robot has disconnected")
+        robot.cancel()
         if robot.hold.website is not None:
             robot.hold.release()
             self._tell_operator(robot, "the robot has disconnected")
 
     def result(self, robot: Robot, result: Result) -> bool:
-        order = robot.outbox.confirmed(result.id)
-        if order is None:
-            return False
-        self._tell_state(robot, order, result.status, result.message)
-        self._pump(robot, time.monotonic())
-        return True
+        return self._deliveries.result(robot, result)
 
     def watch(self, robot: Robot) -> None:
         """After something was heard of it."""
         self._arm(robot, time.monotonic())
 
-    def close(self) -> None:
-        """Nobody shall be left moving when the listener goes. May be called again."""
-        self._is_closing = True
-        for robot in self._registry:
-            self._stop(robot, robot.hold.stop(), "the listener is stopping")
-            if robot.timer is not None:
-                robot.timer.cancel()
-                robot.timer = None
+    # Sticks
+
+    def _feel(self, website: Website, stick: Stick, chosen: Selection, *, is_late: bool) -> None:
+        """Whether a hand is on it. A zero that is late says nothing of where the hand is by now."""
+        if not stick.is_zero:
+            website.sticks.push(stick.type, stick.device_id, stick.group)
+        elif not is_late:
+            members = self._registry.groups.get(stick.group or "", ())
+            website.sticks.let_go(stick.type, stick.device_id, stick.group, members)
+            for robot in chosen.known:
+                robot.hold.has_let_go(website.id, stick.type)
+
+    def _come_between(self, robot: Robot, *, but: Website | None = None) -> None:
+        """Whoever has a hand on a stick towards it must take it anew."""
+        groups = self._registry.groups_of(robot.device_id)
+        for website in self._audience:
+            held = [kind for kind in STICKS if website.sticks.holds(kind, robot.device_id, groups)]
+            if held and website is not but:
+                robot.hold.wants_let_go(website.id, held)
+
+    def _look(self) -> bool:
+        """Whether what is heard now may be late."""
+        now = clock()
+        if self._stalls.look(now):
+            _log.warning("robots_held_up", reason="this process was away; sticks must be let go first")
+            for robot in self._registry:
+                self._come_between(robot)
+                self._stop(robot, robot.hold.stop(), HELD_UP)
+        return self._stalls.is_late(now)
 
     # Within
 
-    @property
-    def _refusal(self) -> str | None:
-        return "the listener is stopping" if self._is_closing else None
-
-    def _refuses(self, robot: Robot, website: Website, command: Command, now: float) -> str | None:
-        if isinstance(command, Move) and command.is_stop:
+    def _why_not(self, robot: Robot, website: Website, command: Command) -> str | None:
+        """Why this dashboard may not command that of this robot now."""
+        if isinstance(command, Move) and command.is_zero:
             return None
         if not robot.hold.may(website.id):
             return self._held_by_another(robot)
-        if not hasattr(command, "x") or robot.hold.moved(command.type, now, is_stop=command.is_stop):
-            return None
-        return f"{robot.device_id} was stopped: let go of the stick first"
+        is_move = isinstance(command, Stick) and not command.is_zero
+        if is_move and robot.hold.must_let_go(website.id, command.type):
+            return f"{robot.device_id}: let go of the stick first"
+        return None
+
+    def _obey(self, robot: Robot, website: Website, command: Command, now: float) -> None:
+        hold = robot.hold
+        if isinstance(command, Move) and command.is_zero and hold.website != website.id:
+            if hold.moving:
+                self._halt(robot, website, command, now)
+                return
+        else:
+            self._take(robot, website, now)
+        if isinstance(command, Stick):
+            if command.is_zero:
+                hold.stands(command.type)
+            else:
+                hold.moves(command.type, now)
+        self._deliveries.command(robot, website, command, now)
+
+    def _take(self, robot: Robot, website: Website, now: float, *, is_asked_for: bool = False) -> None:
+        before = robot.hold.website
+        if robot.hold.take(website.id, now, is_asked_for=is_asked_for):
+            self._come_between(robot, but=website)
+            self._tell_operator(robot, f"taken from {self._call(before)}" if before else "taken")
 
     def _held_by_another(self, robot: Robot) -> str:
         return f"{robot.device_id} is operated by {self._call(robot.hold.website)}"
@@ -197,9 +267,22 @@ class Relay:
         robot.hold.release()
         self._tell_operator(robot, reason)
 
+    def _lose(self, robot: Robot, reason: str) -> None:
+        """Its connection."""
+        self._deliveries.fail(robot, reason)
+        if robot.hold.moving:
+            robot.hold.halt(time.monotonic())
+        self._come_between(robot)
+
     def _halt(self, robot: Robot, website: Website, stop: Stop | Command, now: float) -> None:
         kinds = robot.hold.halt(now)
-        self._stop(robot, {MOVE, *kinds}, f"stopped by {website.name or website.id}", website, stop)
+        for each in self._audience:
+            robot.hold.wants_let_go(each.id, STICKS)
+        is_news = bool(kinds) or now - robot.stop_told_at >= TOLD_AGAIN_S
+        reason = f"stopped by {website.name or website.id}" if is_news else ""
+        if is_news:
+            robot.stop_told_at = now
+        self._stop(robot, (MOVE, *(kind for kind in kinds if kind != MOVE)), reason, website, stop)
 
     def _stop(
         self,
@@ -212,53 +295,21 @@ class Relay:
         """A reason is told."""
         if not robot.is_connected:
             return
-        for kind in sorted(kinds):
-            self._put(robot, website, kind, ZERO, math.inf, stop if kind == MOVE else None)
         if kinds and reason:
             self.counts["stopped"] += 1
             self._audience.tell(answers.stopped(time.time(), robot.device_id, reason))
-        self._pump(robot, time.monotonic())
-
-    def _put(
-        self,
-        robot: Robot,
-        website: Website | None,
-        kind: str,
-        values: dict[str, float],
-        deadline_at: float,
-        given: Command | Stop | None,
-    ) -> None:
-        order = Order(
-            next(self._numbers),
-            kind,
-            values,
-            deadline_at,
-            is_stop=values == ZERO,
-            website=website.id if website else "",
-            given_id=given.id if given else None,
-        )
-        if before := robot.outbox.put(order):
-            self._tell_state(robot, before, "expired", "a newer one has taken its place")
-
-    def _pump(self, robot: Robot, now: float) -> None:
-        """Gives a robot what it may have now."""
-        outbox, follower = robot.outbox, robot.follower
-        for order in outbox.expire(now):
-            self._tell_state(robot, order, "expired", "its deadline has passed")
-        if follower is not None and not outbox.is_empty:
-            ts = time.time()
-            for order in outbox.ready(now, is_clear=robot.is_clear):
-                hold_ms = self.robots_hold_ms if "x" in order.values and not order.is_stop else None
-                if follower.peer.offer([answers.order(ts, order.kind, order.values, order.number, hold_ms)]):
-                    outbox.given(order, now)
-                    self._tell_state(robot, order, "delivered")
-        self._arm(robot, now)
+        self._deliveries.zero(robot, kinds, website, stop)
 
     def _arm(self, robot: Robot, now: float) -> None:
-        if not robot.is_connected or self._is_closing:
+        """One timer to a robot, for whatever comes first."""
+        if robot.follower is None or self._is_closing:
             return
-        times = [robot.outbox.next_at(now, RETRY_S), robot.hold.next_at()]
-        times.append(robot.heard_at + self._registry.stale_s if robot.status == "connected" else None)
+        times = [
+            robot.outbox.next_at(now, RETRY_S),
+            robot.hold.next_at(),
+            self._registry.stale_at(robot),
+            now + FOLLOWER_RETRY_S if robot.follower.is_behind else None,
+        ]
         at = min((each for each in times if each is not None), default=None)
         # One that is due too early looks, and is set anew.
         if at is None or (robot.timer is not None and robot.timer.when() <= at):
@@ -271,29 +322,13 @@ class Relay:
         robot.timer = None
         now = time.monotonic()
         self._registry.check(robot, now)
-        if kinds := robot.hold.let_go(now):
+        if robot.follower is not None:
+            robot.follower.catch_up()
+        if kinds := robot.hold.not_repeated(now):
             self._stop(robot, kinds, "nobody has repeated the move")
         if robot.hold.is_idle(now):
             self._free(robot, "nothing was commanded any more")
-        self._pump(robot, now)
-
-    def _forget(self, robot: Robot, reason: str) -> None:
-        unfinished = robot.outbox.unfinished()
-        robot.outbox = Outbox()
-        if robot.hold.moving:
-            robot.hold.halt(time.monotonic())
-        for order in unfinished:
-            self._tell_state(robot, order, "failed", reason)
-
-    def _tell_state(self, robot: Robot, order: Order, state: str, message: str = "") -> None:
-        if state in self.counts:
-            self.counts[state] += 1
-        website = self._audience.find(order.website)
-        if website is not None and order.given_id is not None:
-            told = answers.command_state(
-                time.time(), order.given_id, robot.device_id, order.kind, state, message
-            )
-            self._audience.answer(website, told)
+        self._deliveries.pump(robot, now)
 
     def _tell_operator(self, robot: Robot, reason: str) -> None:
         website = robot.hold.website

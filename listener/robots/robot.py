@@ -20,7 +20,7 @@ DISCONNECTED: Final = "disconnected"
 STALE: Final = "stale"
 # So many octets may be on the way to a robot when it is given something: what is stuck arrives late.
 ON_THE_WAY_MAX: Final = 1024
-# So many `status` a second may a robot send, and so many at once.
+# So many `status` a second may a robot send, and so many at once; its coming and going is told as often.
 STATUS_RATE: Final = 5.0
 STATUS_BURST: Final = 20.0
 
@@ -40,7 +40,12 @@ class Robot:
         self.heard_at = 0.0  # on the clock that nobody sets
         self.looked_at = -math.inf  # at its limits
         self.statuses = TokenBucket(STATUS_RATE, STATUS_BURST)
+        self.stop_told_at = -math.inf
         self.timer: asyncio.TimerHandle | None = None
+        # Of its link: what is told of it, and what waits to be
+        self.status_message = ""
+        self.links = TokenBucket(STATUS_RATE, STATUS_BURST)
+        self.telling: asyncio.TimerHandle | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -49,6 +54,11 @@ class Robot:
     @property
     def is_clear(self) -> bool:
         return self.follower is not None and self.follower.peer.unread <= ON_THE_WAY_MAX
+
+    def cancel(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def told(self, operator_name: str) -> dict[str, Any]:
         """As a list of robots has it."""

@@ -3,22 +3,35 @@
 import csv
 import io
 import math
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from listener.database import StorageError
 from listener.rest import STATUS_OF, problems
 from listener.robots import store
 from listener.robots.answers import stamp
 from listener.robots.fleet import Robots
-from listener.robots.messages import QUANTITIES
+from listener.robots.messages import DEVICE_ID, QUANTITIES
 
-Which = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$", examples=["robot_01"])]
+
+def _device_id(text: str) -> str:
+    """By the rule by which robots are let in: pydantic's patterns know other letters than Python's."""
+    if not re.match(DEVICE_ID, text):
+        raise ValueError("device_id is 1 to 64 letters, digits and .:_-")
+    return text
+
+
+Which = Annotated[
+    str,
+    Path(json_schema_extra={"pattern": r"^[\w.:-]{1,64}$"}, examples=["robot_01"]),
+    AfterValidator(_device_id),
+]
 _Time = Annotated[float | None, Field(allow_inf_nan=False, ge=-1e12, le=1e12, examples=[1795294864.0])]
 _NOT_THERE: Final = {404: "There was never such a robot", 503: "The database cannot be read now"}
 _SAMPLE: Final = {

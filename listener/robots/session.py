@@ -12,6 +12,7 @@ from listener.follower import Follower
 from listener.robots import answers
 from listener.robots.audience import Audience, Website
 from listener.robots.messages import (
+    DEVICE_ID,
     NotJson,
     Rejected,
     Release,
@@ -32,7 +33,6 @@ POLICY: Final = 1008
 TRY_AGAIN: Final = 1013
 REPLACED: Final = 4001
 NAME_MAX: Final = 64
-_DEVICE_ID: Final = re.compile(r"[\w.:-]{1,64}")
 
 # Why somebody may not; None when he may.
 Refusal = Callable[[Scope], str | None]
@@ -76,7 +76,7 @@ class RobotSession:
         if refusal := self._robots_refusal(peer.scope):
             await peer.close(POLICY, refusal)
             return
-        if not _DEVICE_ID.fullmatch(device_id):
+        if not re.match(DEVICE_ID, device_id):
             await peer.close(POLICY, "device_id is 1 to 64 letters, digits and .:_-")
             return
         try:
@@ -128,6 +128,7 @@ class RobotSession:
     async def _website(self, peer: Peer, name: str) -> None:
         refusal = self._refusal(peer.scope)
         website, leave = self._audience.join(peer, name)
+        self._relay.website_came(website)
         greeting = answers.website_greeting(website.id, may_command=refusal is None, hold_ms=self._hold_ms)
         # As many as there are robots, and so more than a client's states may be: in one piece.
         website.give([[greeting, *self._registry.present()]])

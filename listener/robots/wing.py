@@ -13,6 +13,7 @@ from listener.config import RobotsConfig
 from listener.database import Database
 from listener.hub import Hub
 from listener.robots.fleet import Robots
+from listener.robots.messages import is_stop
 from listener.sessions import Offered, Paths
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def robots(
         from listener.robots.routes import router
 
         api.include(router(wing))
-    offered = Offered(wing.session, RATE, BURST, for_robots=True, too_fast=TOO_FAST)
+    offered = Offered(wing.session, RATE, BURST, for_robots=True, too_fast=TOO_FAST, is_urgent=is_stop)
     ends = [paths.add(path, offered) for path in PATHS]
     try:
         yield wing

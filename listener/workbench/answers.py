@@ -30,6 +30,7 @@ _STATUS: Final = {
     "broken": 422,
     "too_large": 413,
     "bad_speed": 422,
+    "cannot_read": 503,
     "cannot_write": 503,
 }
 NOT_OPEN: Final = {400: "The bus is not connected", 403: "Nothing may be sent there"}

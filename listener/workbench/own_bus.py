@@ -45,6 +45,7 @@ class OwnBus(Bus):
         # One thread: frames go out in the order in which they were sent, and the loop waits for no adapter.
         self._sender = ThreadPoolExecutor(1, f"send on {self.name}")
         self._sends = 0
+        self._is_closed = False
 
     @property
     def is_writable(self) -> bool:
@@ -84,6 +85,7 @@ class OwnBus(Bus):
             self._turn(FAILED, f"{type(exc).__name__}: {exc}")
 
     async def close(self) -> None:
+        self._is_closed = True
         await self.reader.close_in_thread()
         self._sender.shutdown(wait=False, cancel_futures=True)
         await self.recorder.stop()
@@ -104,23 +106,23 @@ class OwnBus(Bus):
     # Sending
 
     async def send(self, message: can.Message) -> None:
-        if not self.is_writable:
-            raise BusError("not_allowed", f"{self.name} is listen-only")
-        bus = self.reader.bus
-        if bus is None or self.state != UP:
-            raise BusError("cannot_send", f"{self.name} is lost: {self.reason}")
+        bus = self._sent_on()
         self._expect(message)
         try:
             await asyncio.get_running_loop().run_in_executor(self._sender, send, bus, message)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling() or not self._is_closed:
+                raise
+            raise self._gone() from None  # it waited for the adapter, and nobody else has ended it
         except Exception as exc:  # drivers raise what they like
+            if self._is_closed:
+                raise self._gone() from exc
             raise BusError("cannot_send", f"{self.name}: {str(exc) or type(exc).__name__}") from exc
         self.has_sent(message)
 
     def send_soon(self, message: can.Message) -> None:
         """In the same order, without waiting; raises when too many wait or the bus is not there."""
-        bus = self.reader.bus
-        if bus is None or self.state != UP or not self.is_writable:
-            raise BusError("cannot_send", f"{self.name} is not there to be sent on")
+        bus = self._sent_on()
         if self._sends >= SENDS_MAX:
             raise BusError("busy", f"{SENDS_MAX} frames wait for {self.name}")
         self._sends += 1
@@ -128,6 +130,19 @@ class OwnBus(Bus):
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._sender, send, bus, message)
         future.add_done_callback(lambda done: self._soon_sent(done, message))
+
+    def _sent_on(self) -> can.BusABC:
+        if not self.is_writable:
+            raise BusError("not_allowed", f"{self.name} is listen-only")
+        bus = self.reader.bus
+        if self._is_closed:
+            raise self._gone()
+        if bus is None or self.state != UP:
+            raise BusError("cannot_send", f"{self.name} is lost: {self.reason or 'just now'}")
+        return bus
+
+    def _gone(self) -> BusError:
+        return BusError("not_open", f"{self.name} was disconnected")
 
     def _soon_sent(self, done: "asyncio.Future[None]", message: can.Message) -> None:
         self._sends -= 1

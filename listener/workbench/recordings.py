@@ -1,14 +1,16 @@
-"""The recordings that lie in the folder. RecordingError: `not_found`, `bad_name`, `busy` or `cannot_write`.
+"""The recordings that lie in the folder. RecordingError: `not_found`, `bad_name`, `busy`,
+`cannot_read` or `cannot_write`.
 
 recordings = Recordings(folder, in_use=lambda: [names of files that recorders write])
 recordings.list()             [{name, format, size, modified, recording}], newest first
-recordings.path(name)         for a download, or to replay it
+recordings.path(name)         to replay it
+recordings.open(name)         for a download, also while it is being written
 recordings.delete(name)       `busy` while it is being written
 """
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from listener.workbench import folders
 from listener.workbench.recording import FORMATS, RecordingError
@@ -50,6 +52,14 @@ class Recordings:
         if path is None:
             raise RecordingError("not_found", f"there is no recording {name}")
         return path
+
+    def open(self, name: str) -> BinaryIO:
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError:  # deleted meanwhile
+            raise RecordingError("not_found", f"there is no recording {name}") from None
+        except OSError as exc:
+            raise RecordingError("cannot_read", f"{name}: {exc.strerror}") from exc
 
     def delete(self, name: str) -> None:
         path = self.path(name)

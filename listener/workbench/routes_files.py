@@ -1,10 +1,12 @@
 """The part of the workbench's routes that is about files: DBC, transmit lists, recordings."""
 
+import asyncio
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, File, HTTPException, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, File, HTTPException, Request, UploadFile
+from fastapi.responses import StreamingResponse
 
 from listener.rest import needs_control, problems
 from listener.workbench.answers import NOT_OPEN, Bus, Name, trouble
@@ -12,12 +14,19 @@ from listener.workbench.bench import Bench
 from listener.workbench.bodies import ByName, LoadDbc, Replay, StartList, StartRecording, Told, Where
 from listener.workbench.buses import DEFAULT
 from listener.workbench.dbc import SIZE_MAX
+from listener.workbench.download import Download
 from listener.workbench.identifiers import is_extended, number_of
 from listener.workbench.transmit_lists import TransmitList, told
 
 _DBC: Final = {404: "DBC file not found", 413: "Too large", 422: "No name below the folder, or broken"}
 _LISTS: Final = {404: "There is no such list", 409: "Too many", 503: "The folder cannot be written"}
 _FILES: Final = {404: "There is no such recording", 409: "It is being written", 503: "Cannot be written"}
+_DOWNLOADS: Final = {
+    404: "There is no such recording",
+    416: "It has no such part",
+    503: "Cannot be read",
+}
+_PART: Final[dict[int | str, dict[str, Any]]] = {206: {"description": "The part that `Range` asks for"}}
 
 
 def dbc(bench: Bench) -> APIRouter:
@@ -190,11 +199,14 @@ def recordings(bench: Bench) -> APIRouter:
             await recorder.stop()
         return recorder.status()
 
-    @routes.get("/{name:path}/download", responses=problems(_FILES), response_class=FileResponse)
-    async def download(name: Name) -> FileResponse:
+    @routes.get(
+        "/{name:path}/download", responses=problems(_DOWNLOADS) | _PART, response_class=StreamingResponse
+    )
+    async def download(name: Name, request: Request) -> Download:
+        """Of one that is being written, what is in the file by now."""
         with trouble():
-            path = bench.recordings.path(name)
-        return FileResponse(path, filename=path.name, media_type="application/octet-stream")
+            file = await asyncio.to_thread(bench.recordings.open, name)
+        return Download(file, PurePosixPath(name).name, request.headers)
 
     @routes.delete("/{name:path}", dependencies=[needs_control], responses=problems(_FILES))
     async def delete(name: Name) -> Told:

@@ -332,6 +332,35 @@ async def test_a_dashboard_that_does_not_repeat_its_move_leaves_its_robot_at_zer
     assert times[-1] < ZERO_S
 
 
+@pytest.mark.parametrize("lets_go", [False, True])
+async def test_what_was_said_while_the_daemon_was_frozen_moves_nothing(
+    running: Daemon, *, lets_go: bool
+) -> None:
+    url = telemetry_url(running)
+    async with connect(f"{url}?device_id=robot_01", proxy=None) as one, connect(url, proxy=None) as other:
+        listening, website = Listening(one), Listening(other)
+        robot = Measured(listening)
+        await website.say("robot_move", **MOVE)
+        await robot.moving()
+        running.process.send_signal(signal.SIGSTOP)
+        for _ in range(10):
+            await website.say("robot_move", **MOVE)
+            await asyncio.sleep(0.05)
+        if lets_go:  # and takes it again, and lets go
+            await website.say("robot_move", x=0, y=0)
+            await website.say("robot_move", **MOVE)
+        await asyncio.sleep(1.0)
+        at = time.monotonic()
+        running.process.send_signal(signal.SIGCONT)
+        await robot.zero_after(at)
+        await asyncio.sleep(1.0)
+        assert all(is_zero for when, is_zero in robot.moves if when >= at)
+        # A hand that takes it anew moves it.
+        await website.say("robot_move", x=0, y=0)
+        await website.say("robot_move", **MOVE)
+        await robot.moving()
+
+
 async def test_a_frozen_robot_gets_no_more_than_three_late_moves(running: Daemon) -> None:
     url = telemetry_url(running)
     with mock_robot(url, "robot_01") as robot:

@@ -19,7 +19,7 @@ NONSENSE: list[str | bytes] = [
     '{"type":"robot_move","x":NaN,"y":NaN}',
     "[" * 4000,
     '{"a":' * 4000,
-    '{"type":"stop","id":' + "9" * 3000 + "}",
+    '{"type":"take_robot","id":' + "9" * 3000 + "}",
     bytes(range(256)),
     "",
     "null",

@@ -47,6 +47,21 @@ def test_it_knows_when_to_stop_by_itself() -> None:
     assert (robot.move, robot.camera, robot.stop_at) == ((0, 0), (0, 0), math.inf)
 
 
+def test_each_kind_of_move_is_to_be_repeated_by_itself() -> None:
+    robot = body()
+    robot.obey(move(0.5, 0, hold_ms=500), 10.0)
+    for step in range(1, 5):  # the camera's stick goes on
+        robot.obey({"type": "camera_move", "x": 0, "y": 1, "hold_ms": 500}, 10.0 + 0.1 * step)
+    assert robot.stop_at == 10.5
+    assert not robot.stop_late(10.49)
+    assert robot.stop_late(10.5)
+    assert (robot.move, robot.camera) == ((0, 0), (0, 1))
+    assert robot.stop_at == pytest.approx(10.9)
+    robot.obey(move(0.5, 0), 10.6)  # of one that asks for no repetition
+    assert robot.stop_late(10.95)
+    assert (robot.move, robot.camera, robot.stop_at) == ((0.5, 0), (0, 0), math.inf)
+
+
 def test_driving_drains_and_heats() -> None:
     idle, driving = body(), body()
     driving.obey({"type": "set_speed", "value": 100}, 0.0)

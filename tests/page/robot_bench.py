@@ -80,7 +80,9 @@ class Robot:
     def _told(self, line: str) -> None:
         if found := _DONE.search(line):
             self.orders.append((time.monotonic(), found[1]))
-            self.connected.set()
+            # Every robot that connects is told to stand still, its camera last.
+            if found[1].startswith("Camera"):
+                self.connected.set()
 
 
 class RobotBench:

@@ -22,6 +22,7 @@ from listener.sessions import Paths
 from listener.websocket_server import WebSocketEventServer
 
 PATIENCE_S = 20.0
+MOVE = {"x": 0.5, "y": -0.3}
 
 
 class Talk:
@@ -88,10 +89,11 @@ class Hall:
         return Talk(await self._stack.enter_async_context(connect(url, proxy=None, **settings)))
 
     async def robot(self, device_id: str = "robot_01", query: str = "", **settings: Any) -> Talk:
-        """With its greeting and its first stop behind it."""
+        """With its greeting and its first stops behind it."""
         talk = await self.connect(f"?device_id={device_id}{query}", **settings)
         assert (await talk.next())["device_type"] == "robot"
         assert is_stop(await talk.next())
+        assert (await talk.next())["type"] == "camera_move"
         return talk
 
     async def website(self, query: str = "", **settings: Any) -> Talk:
@@ -163,8 +165,18 @@ async def until(fact: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def drive(website: Talk, stop: asyncio.Event, **more: Any) -> None:
-    """Holds the stick, as a page does, until told to let go of it."""
-    while not stop.is_set():
-        await website.say("robot_move", x=0.5, y=-0.3, **more)
-        await asyncio.sleep(0.05)
+@asynccontextmanager
+async def held(website: Talk, stick: str = "robot_move", **more: Any) -> AsyncIterator[None]:
+    """The stick, as a page holds it. Letting go of it says nothing."""
+
+    async def repeat() -> None:
+        while True:
+            await website.say(stick, **MOVE, **more)
+            await asyncio.sleep(0.04)
+
+    task = asyncio.create_task(repeat(), name="hold the stick")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -24,6 +24,7 @@ def test_what_is_fine_is_not_worth_a_word() -> None:
         ((80.0, 0.0, 35.0, 3.0), [Change("weak_signal", "signal 3%, below 25%")]),
         ((80.0, 100.0, -40.0, 90.0), []),
         ((None, None, None, None), []),
+        ((-40.0, None, None, None), [Change("low_battery", "battery -40%, below 20%")]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_value(
@@ -56,6 +57,16 @@ def test_what_a_robot_does_not_say_changes_nothing() -> None:
     assert found.wrong == {"low_battery", "hot", "weak_signal"}
     assert len(found.look(FINE)) == 3
     assert found.wrong == set()
+
+
+def test_temperatures_below_zero_keep_their_sign() -> None:
+    found = watch()
+    found.look((None, None, 75.0, None))
+    assert found.look((None, None, -10.0, None)) == [Change("hot_over", "temperature -10 °C again")]
+    frozen = Watch(Limits(hot_c=-5))
+    assert frozen.look((None, None, -6.0, None)) == []
+    assert frozen.look((None, None, 3.0, None)) == [Change("hot", "temperature 3 °C, above -5 °C")]
+    assert frozen.look((None, None, -8.0, None)) == [Change("hot_over", "temperature -8 °C again")]
 
 
 @given(st.lists(st.tuples(*[st.none() | st.floats(-100, 300)] * 4)))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.robots.answers import values_of
 from listener.robots.messages import (
     NOT_JSON,
     QUANTITIES,
@@ -100,33 +101,73 @@ def test_a_robot_says(text: str, message: object) -> None:
         ('{"type":"set_speed","value":[1]}', "set_speed", VALUE),
         ('{"type":"set_speed"}', "set_speed", VALUE),
         ('{"type":"set_brightness","value":"60%"}', "set_brightness", VALUE),
-        ('{"type":"stop","device_id":"a/b"}', "stop", DEVICE),
-        ('{"type":"stop","device_id":""}', "stop", DEVICE),
-        ('{"type":"stop","device_id":"🤖"}', "stop", DEVICE),
-        ('{"type":"stop","device_id":"a\\n"}', "stop", DEVICE),
-        ('{"type":"stop","group":7}', "stop", "group is a name of at most 64 letters"),
-        ('{"type":"stop","id":1.5}', "stop", ID),
-        ('{"type":"stop","id":""}', "stop", ID),
-        ('{"type":"stop","id":9007199254740993}', "stop", ID),
+        ('{"type":"take_robot","device_id":"a/b"}', "take_robot", DEVICE),
+        ('{"type":"take_robot","device_id":""}', "take_robot", DEVICE),
+        ('{"type":"take_robot","device_id":"🤖"}', "take_robot", DEVICE),
+        ('{"type":"take_robot","device_id":"a\\n"}', "take_robot", DEVICE),
+        ('{"type":"take_robot","group":7}', "take_robot", "group is a name of at most 64 letters"),
+        ('{"type":"take_robot","id":1.5}', "take_robot", ID),
+        ('{"type":"take_robot","id":""}', "take_robot", ID),
+        ('{"type":"take_robot","id":9007199254740993}', "take_robot", ID),
         (
             '{"type":"robot_move","x":0,"y":0,"deadline_ms":49}',
             "robot_move",
             "deadline_ms is a number from 50 to 10000",
         ),
         ('{"type":"take_robot","force":1}', "take_robot", "force is true or false"),
-        ('{"type":"stop","device_id":"a","group":"b"}', "stop", "give a device_id or a group, not both"),
+        (
+            '{"type":"take_robot","device_id":"a","group":"b"}',
+            "take_robot",
+            "give a device_id or a group, not both",
+        ),
         ('{"type":"fly"}', "fly", f"unknown type; known are {OF_WEBSITES}"),
         ('{"type":"telemetry","battery":1}', "telemetry", f"unknown type; known are {OF_WEBSITES}"),
         ('{"type":7}', "", "type is missing"),
         ('{"x":0}', "", "type is missing"),
         ("{}", "", "type is missing"),
-        ('{"type":"stop"}' + " " * TEXT_MAX, "", "longer than 4096 octets"),
+        ('{"type":"take_robot"}' + " " * TEXT_MAX, "", "longer than 4096 octets"),
+        ('{"a":{"type":"stop"}}', "", "type is missing"),
     ],
 )
 def test_what_a_dashboard_says_wrong_is_rejected_with_the_reason(text: str, kind: str, reason: str) -> None:
     found = from_website(text)
     assert isinstance(found, Rejected)
     assert (found.type, found.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        ('{"type":"stop","id":1.5,"device_id":"a"}', Stop(device_id="a")),
+        ('{"type":"stop","id":"","group":"b"}', Stop(group="b")),
+        ('{"type":"stop","id":9007199254740993}', Stop()),
+        ('{"type":"stop","id":3,"device_id":"a/b"}', Stop(id=3)),
+        ('{"type":"stop","id":3,"group":7}', Stop(id=3)),
+        ('{"type":"stop","id":3,"device_id":"a","group":"b"}', Stop(id=3)),
+        ('{"type":"stop"}' + " " * TEXT_MAX, Stop()),
+        ('{"type" : "stop","speed":NaN}', Stop()),
+        ('{"type":"stop"} more', Stop()),
+        ('{"type":"stop","z":' + "[" * 4000, Stop()),
+        (b'{"type":"stop","z":"\xff"}', Stop()),
+    ],
+)
+def test_a_stop_is_one_whatever_else_is_wrong_with_it(text: str | bytes, stop: Stop) -> None:
+    assert from_website(text) == stop
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ('{"type":"robot_move","x":1,"y":0}', [1, 0]),
+        ('{"type":"robot_move","x":1.0,"y":-0.5}', [1.0, -0.5]),
+        ('{"type":"set_speed","value":60}', [60]),
+    ],
+)
+def test_whole_numbers_stay_whole(text: str, numbers: list[float]) -> None:
+    found = from_website(text)
+    assert isinstance(found, (Move, Speed))
+    values = list(values_of(found).values())
+    assert [(type(value), value) for value in values] == [(type(value), value) for value in numbers]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +221,10 @@ def test_what_a_robot_says_wrong_is_rejected_with_the_reason(text: str, kind: st
         '{"type":"robot_move","x":Infinity,"y":0}',
         b"\x00\xff",
         b'{"type":"\xff"}',
-        '{"type":"stop"} more',
+        '{"type":"fly"} more',
         "[" * 4000,
         '{"a":' * 600,
-        '{"type":"stop","z":' + "[" * 4000,
+        '{"type":"fly","z":' + "[" * 4000,
     ],
 )
 def test_what_is_no_json_object_is_told_apart(text: str | bytes) -> None:
@@ -268,4 +309,4 @@ def test_any_object_gets_a_verdict_and_what_is_taken_is_in_its_range(
 def test_a_move_comes_out_as_it_went_in(kind: type[Move], x: float, y: float, given_id: Any) -> None:
     move = kind(x=x, y=y, id=given_id)
     assert from_website(msgspec.json.encode(move)) == move
-    assert move.is_stop == (x == 0 and y == 0)
+    assert move.is_zero == (x == 0 and y == 0)

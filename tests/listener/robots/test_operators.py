@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.robots.messages import STICKS
 from listener.robots.operators import BY_THE_WAY_S, HALT_S, Hold
 
 HOLD_S, IDLE_S = 0.25, 10.0
@@ -30,52 +31,58 @@ def test_who_takes_it_by_force_has_it() -> None:
 
 def test_a_move_that_is_repeated_goes_on_and_one_that_is_not_is_over() -> None:
     found = hold()
-    assert found.moved("robot_move", 0.0, is_stop=False)
+    found.moves("robot_move", 0.0)
     assert found.next_at() == HOLD_S
-    assert found.let_go(0.2) == []
-    found.moved("robot_move", 0.2, is_stop=False)
-    assert found.let_go(0.3) == []
+    assert found.not_repeated(0.2) == []
+    found.moves("robot_move", 0.2)
+    assert found.not_repeated(0.3) == []
     assert found.moving == ["robot_move"]
-    assert found.let_go(0.45) == ["robot_move"]
-    assert found.let_go(0.45) == []
+    assert found.not_repeated(0.45) == ["robot_move"]
+    assert found.not_repeated(0.45) == []
     assert found.moving == []
 
 
 def test_each_of_its_parts_is_held_by_itself() -> None:
     found = hold()
-    found.moved("robot_move", 0.0, is_stop=False)
-    found.moved("camera_move", 0.2, is_stop=False)
+    found.moves("robot_move", 0.0)
+    found.moves("camera_move", 0.2)
     assert found.next_at() == HOLD_S
-    assert found.let_go(0.3) == ["robot_move"]
+    assert found.not_repeated(0.3) == ["robot_move"]
     assert found.next_at() == 0.2 + HOLD_S
     assert sorted(found.stop()) == ["camera_move"]
 
 
 def test_who_lets_go_of_the_stick_moves_nothing() -> None:
     found = hold()
-    found.moved("robot_move", 0.0, is_stop=False)
-    assert found.moved("robot_move", 0.1, is_stop=True)
+    found.moves("robot_move", 0.0)
+    found.stands("robot_move")
     assert found.moving == []
-    assert found.let_go(9.0) == []
+    assert found.not_repeated(9.0) == []
 
 
-def test_after_a_halt_the_stick_must_be_let_go_first() -> None:
+def test_after_a_halt_everybody_who_was_there_must_let_go_of_each_stick() -> None:
     found = hold()
-    found.moved("robot_move", 0.0, is_stop=False)
-    found.moved("camera_move", 0.0, is_stop=False)
+    found.moves("robot_move", 0.0)
+    found.moves("camera_move", 0.0)
     assert sorted(found.halt(0.1)) == ["camera_move", "robot_move"]
-    for at in (0.15, 0.2, 1.0, 1.9, 2.8):  # it is held all the time
-        assert not found.moved("robot_move", at, is_stop=False)
     assert found.moving == []
-    assert found.moved("robot_move", 2.9, is_stop=True)
-    assert found.moved("robot_move", 2.95, is_stop=False)
+    for website in ("a", "b"):
+        found.wants_let_go(website, STICKS)
+    found.has_let_go("b", "robot_move")
+    found.has_let_go("a", "camera_move")
+    owing = [(w, kind) for w in "ab" for kind in STICKS if found.must_let_go(w, kind)]
+    assert owing == [("a", "robot_move"), ("b", "camera_move")]
+    found.forget("a", STICKS)
+    assert not found.must_let_go("a", "robot_move")
+    assert not found.must_let_go("c", "robot_move")
 
 
-def test_a_halt_is_over_when_nobody_has_wanted_a_move_for_a_second() -> None:
+def test_a_halt_is_fresh_for_a_second() -> None:
     found = hold()
-    found.halt(0.0)
-    assert not found.moved("robot_move", 0.5, is_stop=False)
-    assert found.moved("robot_move", 0.5 + HALT_S, is_stop=False)
+    assert not found.was_halted(0.0)
+    found.halt(5.0)
+    assert found.was_halted(5.0 + 0.9 * HALT_S)
+    assert not found.was_halted(5.0 + HALT_S)
 
 
 def test_who_commands_nothing_any_more_gives_it_back() -> None:
@@ -88,7 +95,7 @@ def test_who_commands_nothing_any_more_gives_it_back() -> None:
     assert found.is_idle(11.0)
     found.take("a", 5.0)
     assert not found.is_idle(11.0)
-    found.moved("robot_move", 15.0, is_stop=False)
+    found.moves("robot_move", 15.0)
     assert not found.is_idle(15.1)  # it moves
     found.stop()
     assert found.is_idle(15.1)
@@ -116,13 +123,13 @@ def test_nothing_moves_longer_than_it_is_held(steps: list[tuple[float, str]]) ->
     found, now, wanted_at = hold(), 0.0, -1.0
     for wait_s, step in steps:
         while (due := found.next_at()) is not None and due <= now + wait_s:
-            assert found.let_go(due + 1e-9)
+            assert found.not_repeated(due + 1e-9)
         now += wait_s
         if step == "move":
-            if found.moved("robot_move", now, is_stop=False):
-                wanted_at = now
+            found.moves("robot_move", now)
+            wanted_at = now
         elif step == "zero":
-            found.moved("robot_move", now, is_stop=True)
+            found.stands("robot_move")
             assert found.moving == []
         elif step == "halt":
             found.halt(now)

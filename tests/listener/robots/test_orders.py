@@ -74,11 +74,20 @@ def test_a_stop_after_a_move_does_not_wait() -> None:
     # A second one tells nothing new.
     outbox.put(order(is_stop=True))
     assert give(outbox, 0.002) == []
-    assert outbox.next_at(0.002, 0.0) == pytest.approx(0.001 + PACE_S)
-    # What moves again waits for its time as well.
+    assert outbox.next_at(0.002, 0.0) == pytest.approx(2 * PACE_S)
+    # What moves again waits for the time of both.
     outbox.put(order())
-    assert give(outbox, 0.04) == []
-    assert len(give(outbox, 0.052)) == 1
+    assert give(outbox, 0.09) == []
+    assert len(give(outbox, 2 * PACE_S)) == 1
+
+
+def test_moves_and_zeros_in_turn_are_at_most_twenty_a_second_together() -> None:
+    outbox, given_at = Outbox(), []
+    for step in range(2000):
+        outbox.put(order(deadline_at=math.inf, is_stop=step % 8 >= 4))
+        if give(outbox, step / 500):
+            given_at.append(step / 500)
+    assert len(given_at) <= 4 / PACE_S + 1
 
 
 def test_what_is_past_its_deadline_is_never_given() -> None:

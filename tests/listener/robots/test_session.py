@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from listener.access import Access
 from listener.config import WebsocketConfig
 from listener.robots import registry
+from listener.robots.robot import STATUS_BURST, STATUS_RATE
 from listener.robots.session import REPLACED
 from tests.listener.robots.hall import Hall, Talk, hall, is_stop, until
 
@@ -45,6 +49,28 @@ async def test_both_are_greeted_in_the_words_of_the_field(each_port: Hall) -> No
         "may_command": True,
         "hold_ms": 250,
     }.items()
+
+
+async def test_a_robot_that_comes_stands_still_with_all_its_parts(each_port: Hall) -> None:
+    robot = await each_port.connect("?device_id=robot_01")
+    told = [await robot.next() for _ in range(3)][1:]
+    assert [each["type"] for each in told] == ["robot_move", "camera_move"]
+    assert all(each["x"] == each["y"] == 0 for each in told)
+
+
+async def test_whole_numbers_stay_whole(each_port: Hall) -> None:
+    robot, website = await each_port.robot(), await each_port.website()
+    async with asyncio.timeout(5):
+        await website.connection.send('{"type":"set_speed","value":60}')
+        assert '"value":60,' in str(await robot.connection.recv())
+        await website.connection.send('{"type":"robot_move","x":1,"y":0.5}')
+        assert '"x":1,"y":0.5,' in str(await robot.connection.recv())
+        await website.connection.send('{"type":"robot_move","x":0,"y":0}')
+        assert '"x":0,"y":0,' in str(await robot.connection.recv())
+        await robot.connection.send('{"type":"telemetry","battery":85,"cpu":41.5}')
+        while '"telemetry_update"' not in (text := str(await website.connection.recv())):
+            pass
+    assert '"battery":85,"cpu":41.5,' in text
 
 
 async def test_the_path_is_there_without_the_slash_too(each_port: Hall) -> None:
@@ -115,6 +141,39 @@ async def test_who_says_too_much_of_its_status_is_told_and_others_are_spared(ben
     assert len(told) == verdicts.count("received")
 
 
+async def test_a_robot_that_comes_and_goes_all_the_time_is_told_of_now_and_then(each_port: Hall) -> None:
+    website = await each_port.website()
+    began = time.monotonic()
+    for _ in range(60):
+        await (await each_port.connect("?device_id=robot_01")).connection.close()
+    await until(lambda: not any(robot.is_connected for robot in each_port.wing.registry))
+    took_s = time.monotonic() - began
+    told = [each for each in await website.hear_all(2.5) if each["type"] == "robot_status"]
+    assert len(told) <= STATUS_BURST + (STATUS_RATE + 1) * (took_s + 1)
+    assert told[-1]["status"] == "disconnected"
+    published = [event for event in each_port.told if event.source == "robots"]
+    assert len(published) == len(told)
+    # What it is at last is told however often it was told before.
+    await each_port.robot()
+    await website.hear("robot_status", status="connected")
+
+
+async def test_a_robots_answers_wait_for_room_and_not_for_its_next_word(each_port: Hall) -> None:
+    robot = await each_port.robot()
+    (known,) = each_port.wing.registry
+    assert known.follower is not None
+    offer, full = known.follower.peer.offer, True
+
+    def never(messages: Sequence[bytes], binary: Sequence[bytes] = ()) -> bool:
+        return not full and offer(messages, binary)
+
+    known.follower.peer.offer = never  # type: ignore[method-assign]
+    await robot.say("telemetry", **TELEMETRY)
+    await until(lambda: known.follower and known.follower.is_behind)
+    full = False
+    assert (await robot.hear("ack"))["original_type"] == "telemetry"
+
+
 async def test_a_robot_that_leaves_is_told(each_port: Hall) -> None:
     website, robot = await each_port.website(), await each_port.robot()
     await robot.connection.close()
@@ -138,20 +197,28 @@ async def test_a_robot_that_is_back_takes_the_place_of_its_dead_connection(each_
 async def test_a_new_dashboard_gets_what_is_known_at_once(each_port: Hall) -> None:
     robot, first = await each_port.robot(), await each_port.website("?name=Tablet")
     await robot.say("telemetry", **{**TELEMETRY, "battery": 5})
-    await robot.hear("ack")
+    await robot.say("status", status="jammed", message="motor 2")
+    await robot.hear("ack", original_type="status")
     await first.say("take_robot")
     operator = await first.hear("robot_operator")
     late = await each_port.website()
-    told = [await late.next() for _ in range(4)]
+    told = [await late.next() for _ in range(5)]
     assert [each["type"] for each in told] == [
         "telemetry_update",
+        "robot_status",
         "robot_status",
         "robot_status",
         "robot_operator",
     ]
     assert told[0]["battery"] == 5
-    assert [each["status"] for each in told[1:3]] == ["connected", "low_battery"]
-    assert (told[3]["website_id"], told[3]["name"]) == (operator["website_id"], "Tablet")
+    assert [each["status"] for each in told[1:4]] == ["connected", "low_battery", "jammed"]
+    assert told[3]["message"] == "motor 2"
+    assert (told[4]["website_id"], told[4]["name"]) == (operator["website_id"], "Tablet")
+    # That was the word of this connection.
+    await robot.connection.close()
+    await first.hear("robot_status", status="disconnected")
+    await each_port.robot()
+    assert (await each_port.get("/robots"))["robots"][0]["said"] is None
 
 
 async def test_what_is_wrong_is_told_by_the_limits_of_the_configuration(tmp_path: Path) -> None:
@@ -237,6 +304,15 @@ async def test_a_robot_needs_a_name_that_can_be_written(each_port: Hall, device_
     talk = await each_port.connect(f"?device_id={device_id}")
     assert await talk.closed() == (1008, "device_id is 1 to 64 letters, digits and .:_-")
     assert await each_port.get("/robots") == {"robots": [], "storing": "ok"}
+
+
+@pytest.mark.parametrize("device_id", ["Küche.1:a-b", "m²", "½", "٣", "_"])
+async def test_whoever_may_connect_is_found_over_http(bench: Hall, device_id: str) -> None:
+    robot = await bench.robot(quote(device_id))
+    await robot.say("telemetry", **TELEMETRY)
+    await bench.written(1)
+    for ending in ("", ".csv"):
+        assert (await bench.http.get(f"/robots/{quote(device_id)}/telemetry{ending}")).status_code == 200
 
 
 async def test_an_address_with_too_many_parameters_is_refused(each_port: Hall) -> None:

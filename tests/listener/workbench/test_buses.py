@@ -8,6 +8,7 @@ import can
 import pytest
 
 from listener.workbench import enumeration, own_bus
+from listener.workbench.bus import BusError
 from listener.workbench.enumeration import Enumeration
 from mock.dbc_traffic import sources
 from mock.mock_canable import Canable
@@ -125,6 +126,52 @@ async def test_an_adapter_that_does_not_answer_is_given_up_and_closed_when_it_do
     assert "has not answered" in detail
     answer.set()
     assert await asyncio.to_thread(closed.wait, 20)
+
+
+async def test_a_bus_that_is_disconnected_while_it_is_sent_on_is_told_as_that(
+    bench: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the frame that the adapter has, those that wait for it, and those that were to come."""
+    import threading
+
+    began, answer = threading.Event(), threading.Event()
+
+    def send(_bus: can.BusABC, _message: can.Message) -> None:
+        began.set()
+        answer.wait(20)
+        raise can.CanOperationError("Cannot operate on a closed bus")
+
+    monkeypatch.setattr(own_bus, "send", send)
+    await bench.connect("busy")
+    bus = bench.bench.buses.own()
+    posts = [asyncio.create_task(bench.http.post("/send", json={"can_id": number})) for number in range(3)]
+    assert await asyncio.to_thread(began.wait, 20)
+    await until(lambda: bus._sender._work_queue.qsize() == 2)
+    await bench.post("/disconnect")
+    answer.set()
+    for post in posts:
+        refused = await post
+        assert (refused.status_code, refused.json()) == (400, {"detail": "default was disconnected"})
+    with pytest.raises(BusError, match="default was disconnected"):
+        await bus.send(can.Message())
+    with pytest.raises(BusError, match="default was disconnected"):
+        bus.send_soon(can.Message())
+
+
+async def test_who_sends_is_cancelled_when_he_is_cancelled(
+    bench: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    answer = threading.Event()
+    monkeypatch.setattr(own_bus, "send", lambda _bus, _message: answer.wait(20))
+    await bench.connect("busy")
+    sending = asyncio.create_task(bench.bench.buses.own().send(can.Message()))
+    await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    answer.set()
 
 
 async def test_drivers_that_hang_do_not_hold_up_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
