@@ -39,6 +39,7 @@
               matplotlib # extra "plot"
               mypy
               pyserial
+              serialx
               playwright
               pytest
               pytest-asyncio

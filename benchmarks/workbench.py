@@ -160,7 +160,7 @@ def listen(port: int, path: str, count: int, mark: str) -> None:
     print("ready", flush=True)
     messages = skipped = 0
     latencies: list[float] = []
-    end, stamp = mark.encode(), (b'"ts":' if path == "/" else b'"timestamp":')
+    end, stamp = mark.encode(), (b'"timestamp":' if path.startswith("/ws/") else b'"ts":')
     while watch.get_map():
         for key, _ in watch.select(PATIENCE_S):
             connection, held = key.fileobj, key.data

@@ -10,6 +10,7 @@ Pure.
 5. A token that is not known is refused, even where none is needed: its owner shall know that it is wrong.
 """
 
+import ipaddress
 from collections.abc import Sequence
 from enum import IntEnum
 from hmac import compare_digest
@@ -32,6 +33,10 @@ class Access:
         self._read = read
         self._control = control
         self._robot = robot
+
+    @property
+    def has_tokens(self) -> bool:
+        return bool(self._read or self._control or self._robot)
 
     def scope(self, token: str | None, *, from_here: bool) -> Scope:
         if token is not None:
@@ -76,6 +81,14 @@ def token_of(authorization: str, query: str) -> tuple[str | None, str]:
     tokens = [value for name, value in pairs if name == "token"]
     rest = [(name, value) for name, value in pairs if name != "token"]
     return found or next(iter(tokens), None), urlencode(rest)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address is of the same computer."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_one_of(token: str, known: Sequence[str]) -> bool:

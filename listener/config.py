@@ -18,26 +18,37 @@ from msgspec import Meta
 from listener import __version__
 from listener.setting_kinds import (
     AdapterOptions,
+    Baudrate,
     Bitrate,
     Buffer,
+    Celsius,
     Count,
+    Days,
+    Depth,
     FileSize,
     Format,
+    Groups,
+    HoldSeconds,
     Length,
     Level,
     Millimetres,
     Milliseconds,
     Name,
     Origins,
+    Patterns,
+    Percent,
     Port,
+    Ports,
     PretriggerSeconds,
     ReadingSeconds,
+    Rows,
     Seconds,
     Signals,
     Source,
     Speed,
     Tokens,
     Url,
+    UsbId,
 )
 from listener.wording import did_you_mean, one_line, toml
 
@@ -147,17 +158,6 @@ class WorkbenchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     buses: WorkbenchBuses = {}
 
 
-Groups = Annotated[
-    dict[str, tuple[Annotated[str, Meta(pattern=r"^[\w.:-]{1,64}\Z")], ...]],
-    Meta(description='tables of device_ids, such as stairs = ["robot_01"]'),
-]
-Percent = Annotated[float, Meta(ge=0, le=100, description="in 0…100 %")]
-Celsius = Annotated[float, Meta(ge=-100, le=300, description="in -100…300 °C")]
-HoldSeconds = Annotated[float, Meta(ge=0.1, le=5, description="in 0.1…5 s")]
-Days = Annotated[float, Meta(gt=0, le=3660, description="above 0, up to 3660 days")]
-Rows = Annotated[int, Meta(ge=1, le=1_000_000_000, description="in 1…1000000000")]
-
-
 class RobotsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = False
     telemetry_interval_s: Seconds = 3.0
@@ -176,6 +176,26 @@ class ArraysConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str = ""
     max_bytes: FileSize = 1_073_741_824
     max_total_bytes: FileSize = 4_294_967_296
+
+
+class MeshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = False
+    device: str = ""
+    usb_id: UsbId = ""
+    scan: Patterns = ("/dev/ttyUSB*", "/dev/ttyACM*")
+    baudrate: Baudrate = 115_200
+    reopen_s: Seconds = 3.0
+    host: Name = "localhost"
+    tcp_ports: Ports = (5002,)
+    websocket_port: Port = 7654
+    max_clients: Count = 100
+    history: Depth = 10
+    idle_s: Seconds = 60.0
+    disconnect_s: Seconds = 300.0
+    keep_days: Days = 30.0
+    keep_rows: Rows = 1_000_000
+    data_types: str = ""
+    opcodes: str = ""
 
 
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -197,6 +217,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workbench: WorkbenchConfig = WorkbenchConfig()
     robots: RobotsConfig = RobotsConfig()
     arrays: ArraysConfig = ArraysConfig()
+    mesh: MeshConfig = MeshConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

@@ -16,7 +16,7 @@ PROTO: Final = 1
 SOURCE: Final = "les02"
 
 # Samples may be skipped for a client that cannot keep up; every other type is a state and may not.
-SAMPLES: Final = frozenset({"position_sample", "motion_sample", "signal_sample"})
+SAMPLES: Final = frozenset({"position_sample", "motion_sample", "signal_sample", "node_data", "traffic"})
 TYPES: Final = SAMPLES | {
     "hello",
     "status",
@@ -27,6 +27,8 @@ TYPES: Final = SAMPLES | {
     "ride_end",
     "relevel",
     "result",
+    "node_connected",
+    "node_status",
 }
 # Only for who names it: other devices may say a lot, and the field's clients do not expect them.
 USUAL: Final = TYPES - {"signal_sample"}

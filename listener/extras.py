@@ -9,6 +9,7 @@ from listener.config import Config, ConfigError
 EXTRAS: Final = {
     "api": ("fastapi", "uvicorn", "python_multipart", "fastapi_offline"),
     "arrays": ("numpy",),
+    "mesh": ("serialx",),
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from listener import __version__, config, events, extras, logs, metrics, systemd
+from listener import __version__, config, events, extras, logs, metrics, systemd, wings
 from listener.access import Access
 from listener.can_reader import BusUnavailable, CANBusReader
 from listener.commands import Commands
@@ -186,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         loaded = config.load(vars(options), os.environ, Path.cwd())
         extras.check(loaded.config)
+        wings.check(loaded.config)
         if options.check_config:
             sys.stdout.write(config.describe(loaded))
             if loaded.config.rides.enabled:
@@ -195,12 +196,15 @@ def main(arguments: list[str] | None = None) -> int:
     except config.ConfigError as exc:
         return _complain(str(exc), EXIT_CONFIG)
     servers = 2 if loaded.config.api.enabled else 1
-    _allow_files(servers * loaded.config.websocket.max_clients)
+    mesh = 3 * loaded.config.mesh.max_clients if loaded.config.mesh.enabled else 0  # listen, ask, watch
+    _allow_files(servers * loaded.config.websocket.max_clients + mesh)
     try:
         asyncio.run(Daemon(loaded).run())
         logs.flush()
     except (BusUnavailable, PortUnavailable) as exc:
         return _complain(str(exc), EXIT_FAILED)
+    except config.ConfigError as exc:  # of a wing: a file that the configuration names has changed since
+        return _complain(str(exc), EXIT_CONFIG)
     except Exception as exc:  # noqa: BLE001
         # A part that failed must end the process, never leave it alive without that part; systemd restarts.
         cause = exc.exceptions[0] if isinstance(exc, ExceptionGroup) else exc

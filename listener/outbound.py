@@ -106,20 +106,6 @@ def text_frame(payload: bytes) -> bytes:
     return header(len(payload)) + payload
 
 
-class Framer:
-    """Large messages as frames: the last one is kept, for those who are sent the same."""
-
-    def __init__(self) -> None:
-        self._payload = self._frame = b""
-        self._is_binary = False
-
-    def frame(self, payload: bytes, *, binary: bool = False) -> bytes:
-        if payload is not self._payload or binary is not self._is_binary:
-            self._frame = header(len(payload), binary=binary) + payload
-            self._payload, self._is_binary = payload, binary
-        return self._frame
-
-
 def header(length: int, *, binary: bool = False) -> bytes:
     """Of one complete, final, unmasked frame (RFC 6455, 5.2)."""
     kind = b"\x82" if binary else b"\x81"

@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from listener.access import Scope
 from listener.config import WebsocketConfig
 from listener.inbound import heard
-from listener.outbound import Client, Framer, address_of, header
+from listener.outbound import Client, address_of, header
 from listener.sessions import Offered
 from listener.unread import unread
 
@@ -30,6 +30,20 @@ LOOK_S = 0.02
 LARGE = 16_384
 # Of a close frame's payload 123 octets are the reason's (RFC 6455, 5.5).
 _REASON_MAX = 123
+
+
+class Framer:
+    """Large messages as frames: the last one is kept, for those who are sent the same."""
+
+    def __init__(self) -> None:
+        self._payload = self._frame = b""
+        self._is_binary = False
+
+    def frame(self, payload: bytes, *, binary: bool = False) -> bytes:
+        if payload is not self._payload or binary is not self._is_binary:
+            self._frame = header(len(payload), binary=binary) + payload
+            self._payload, self._is_binary = payload, binary
+        return self._frame
 
 
 class PathPeer:

@@ -86,4 +86,20 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE INDEX robot_telemetry_by_ts ON robot_telemetry (ts);
     """,
+    # 5: nodes of the wireless mesh, and what they measure
+    """
+    CREATE TABLE mesh_nodes (
+        addr INTEGER PRIMARY KEY,
+        uuid BLOB NOT NULL,                     -- empty: it has not been told
+        last_seen REAL                          -- NULL: it was told of, and has not said anything itself
+    ) STRICT;
+    CREATE TABLE mesh_data (
+        addr INTEGER NOT NULL,
+        type TEXT NOT NULL,                     -- name of the data type
+        ts REAL NOT NULL,
+        data BLOB NOT NULL,                     -- octets as they came
+        UNIQUE (addr, type, ts)
+    ) STRICT;
+    CREATE INDEX mesh_data_by_ts ON mesh_data (ts);
+    """,
 )

@@ -57,3 +57,27 @@ AdapterOptions = Annotated[
     dict[Annotated[str, Meta(pattern=r"^(?!(interface|channel|bitrate)\Z)")], str | int | float | bool],
     Meta(description="free of interface, channel and bitrate, which are keys of [can]"),
 ]
+Groups = Annotated[
+    dict[str, tuple[Annotated[str, Meta(pattern=r"^[\w.:-]{1,64}\Z")], ...]],
+    Meta(description='tables of device_ids, such as stairs = ["robot_01"]'),
+]
+Percent = Annotated[float, Meta(ge=0, le=100, description="in 0…100 %")]
+Celsius = Annotated[float, Meta(ge=-100, le=300, description="in -100…300 °C")]
+HoldSeconds = Annotated[float, Meta(ge=0.1, le=5, description="in 0.1…5 s")]
+Days = Annotated[float, Meta(gt=0, le=3660, description="above 0, up to 3660 days")]
+Rows = Annotated[int, Meta(ge=1, le=1_000_000_000, description="in 1…1000000000")]
+UsbId = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9a-fA-F]{4}:[0-9a-fA-F]{4})?\Z", description='"" or vendor:product such as "10c4:ea60"'
+    ),
+]
+Patterns = Annotated[
+    tuple[Annotated[str, Meta(min_length=1)], ...],
+    Meta(max_length=16, description='a list of up to 16 patterns such as "/dev/ttyUSB*"'),
+]
+Ports = Annotated[
+    tuple[Port, ...], Meta(min_length=1, max_length=2, description="one or two ports in 0…65535")
+]
+Baudrate = Annotated[int, Meta(ge=300, le=4_000_000, description="in 300…4000000 bit/s")]
+Depth = Annotated[int, Meta(ge=1, le=1000, description="in 1…1000")]

@@ -13,6 +13,7 @@ from listener.query import QueryError, number, parameters, switch
 from listener.ring import Kind
 
 CHANNELS: Final = ("master", "slave", "system")
+_OF_THE_SENSOR: Final = ("master", "slave")
 RATE_MAX_HZ: Final = 1000.0
 
 
@@ -30,9 +31,7 @@ class Subscription:
         event_type, channel = kind
         if self.types is not None and event_type not in self.types and event_type != "gap":
             return False
-        return (
-            self.channel is None or channel in {None, "system", self.channel} or event_type == "signal_sample"
-        )
+        return self.channel is None or channel == self.channel or channel not in _OF_THE_SENSOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ class Wings:
             await self._open_robots(stack)
         if config.arrays.enabled:
             await self._open_arrays(stack)
+        if config.mesh.enabled:
+            await self._open_mesh(stack)
         if self.api is not None:
             await stack.enter_async_context(self.api.serving())  # with the routes of all wings
 
@@ -202,6 +204,30 @@ class Wings:
             )
         )
 
+    async def _open_mesh(self, stack: contextlib.AsyncExitStack) -> None:
+        from listener.mesh.wing import mesh
+
+        heart, config = self._heart, self._config
+        self.open["mesh"] = await stack.enter_async_context(
+            mesh(
+                config.mesh,
+                database=self._open_database(stack),
+                hub=heart.hub,
+                access=heart.access,
+                limits=config.websocket,
+                avoid=self._serial_devices,
+                page_port=heart.port,
+                api=self.api,
+            )
+        )
+
+    def _serial_devices(self) -> list[str]:
+        """That CAN adapters are at: nothing else may be written to those."""
+        channels = [self._config.can.channel, *(self._bench.channels if self._bench is not None else ())]
+        return [
+            channel.partition("@")[0] for channel in channels
+        ]  # an slcan adapter's may end with its bit rate
+
     @property
     def _folder(self) -> Path:
         """Where the daemon keeps things."""
@@ -222,6 +248,14 @@ class Wings:
         details = {"kind": why} if aside is None else {"kind": why, "moved_to": str(aside)}
         source = self._config.les02.source
         self._heart.hub.publish(events.error(time.time(), "system", code, details, source))
+
+
+def check(config: Config) -> None:
+    """What is wrong in the files that sections name. Raises ConfigError."""
+    if config.mesh.enabled:
+        from listener.mesh.wing import check as check_mesh
+
+        check_mesh(config.mesh)
 
 
 def database_path(config: Config) -> Path:

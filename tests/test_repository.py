@@ -45,6 +45,7 @@ PURE = {
     "listener.access",
     "listener.origins",
     "listener.events",
+    "listener.node_events",
     "listener.frames",
     "listener.raw_frame",
     "listener.can_errors",
@@ -91,7 +92,19 @@ PURE = {
     "listener.arrays.ring",
     "listener.arrays.calls",
     "listener.mesh.uart_codec",
+    "listener.mesh.data_types",
+    "listener.mesh.message_opcodes",
     "listener.mesh.messages",
+    "listener.mesh.requests",
+    "listener.mesh.listening",
+    "listener.mesh.calls",
+    "listener.mesh.node",
+    "listener.mesh.registry",
+    "listener.mesh.notation",
+    "listener.mesh.priority",
+    "mock.mesh_framing",
+    "mock.mesh_network",
+    "mock.mesh_node",
     "mock.profile",
     "mock.robot_body",
     "mock.slcan_firmware",
@@ -101,6 +114,7 @@ FLOORS = [
     {
         "listener",
         "events",
+        "node_events",
         "frames",
         "raw_frame",
         "can_errors",
@@ -138,7 +152,9 @@ FLOORS = [
         "outbound",
         "inbound",
         "follower",
+        "followers",
         "path_peer",
+        "websocket_port",
         "fanout",
         "client",
         "database",
@@ -151,6 +167,7 @@ THIRD = 2
 OPEN_TO_WINGS = {
     "listener",
     "listener.events",
+    "listener.node_events",
     "listener.frames",
     "listener.raw_frame",
     "listener.schema",
@@ -162,10 +179,13 @@ OPEN_TO_WINGS = {
     "listener.sessions",
     "listener.rest",
     "listener.query",
+    "listener.wording",
     # For the API, which lets clients in by the same rules.
     "listener.inbound",
     "listener.origins",
     "listener.ports",
+    # For the mesh, whose monitoring has a port of its own.
+    "listener.websocket_port",
     "listener.file_lock",
     # For the workbench, which reads buses as the heart does and serves many clients as it does.
     "listener.can_errors",
@@ -175,6 +195,7 @@ OPEN_TO_WINGS = {
     "listener.throttle",
     # For sessions with clients that may be slower than what they are told.
     "listener.follower",
+    "listener.followers",
     "listener.unread",
     # For programs of a wing that run until they are stopped.
     "listener.stop_signals",
@@ -307,7 +328,7 @@ def test_no_two_files_import_each_other_nor_in_a_circle() -> None:
 
 
 def test_starting_the_daemon_loads_nothing_that_only_a_wing_or_a_tool_needs() -> None:
-    heavy = "cantools fastapi httpx matplotlib mock.mock_les02 numpy serial uvicorn"
+    heavy = "cantools fastapi httpx matplotlib mock.mock_les02 numpy serial serialx uvicorn"
     code = f"import sys, listener.main; print([name for name in '{heavy}'.split() if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -3,12 +3,11 @@
 Pure. The rules are those of `access` and `origins`, the same as on the WebSocket port.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from listener.access import Access, Scope, token_of
+from listener.access import Access, Scope, is_loopback, token_of
 from listener.origins import Origins
 
 # A proxy on this computer speaks for others.
@@ -39,7 +38,7 @@ class Doorkeeper:
             headers.setdefault(name.lower(), value)
         client = request.get("client")
         host, port = client or ("gone", 0)
-        from_here = client is not None and _is_loopback(host) and not headers.keys() & set(_FORWARDED)
+        from_here = client is not None and is_loopback(host) and not headers.keys() & set(_FORWARDED)
         token, query = token_of(_text(headers, b"authorization"), request["query_string"].decode("latin-1"))
         scope = self._access.scope(token, from_here=from_here)
         unknown = None
@@ -60,10 +59,3 @@ class Doorkeeper:
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

@@ -67,6 +67,11 @@ class Bench:
     def _more(self) -> dict[str, Any]:
         return {"pretrigger_s": self.config.pretrigger_s}
 
+    @property
+    def channels(self) -> list[str]:
+        """Of the buses that were opened here, or are looked for."""
+        return [str(bus.connection.channel) for bus in self.buses if isinstance(bus, OwnBus)]
+
     async def open(self) -> None:
         for problem in await self.library.open():
             _log.warning("dbc_not_loaded", reason=problem)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener import events
+from listener import events, node_events
 from listener.events import EventEnvelope, encode
 
 TS = 1_700_000_000.25
@@ -48,6 +48,31 @@ TABLE: list[tuple[str, EventEnvelope, dict[str, Any]]] = [
         "ride_end",
         events.ride_end(TS, "r1", "completed", SUMMARY),
         {"ride_id": "r1", "reason": "completed", "summary": SUMMARY},
+    ),
+    (
+        "node_connected",
+        node_events.node_connected(TS, 5, "00ff", again=True, source="les02"),
+        {"channel": "node-5", "addr": 5, "name": "Node-5", "uuid": "00ff", "again": True},
+    ),
+    (
+        "node_status",
+        node_events.node_status(TS, 5, "idle", "nothing for 60 s", source="les02"),
+        {"channel": "node-5", "addr": 5, "name": "Node-5", "state": "idle", "reason": "nothing for 60 s"},
+    ),
+    (
+        "node_data",
+        node_events.node_data(TS, 5, {"Sequence": {"raw": "07", "value": 7, "unit": ""}}, source="les02"),
+        {
+            "channel": "node-5",
+            "addr": 5,
+            "name": "Node-5",
+            "values": {"Sequence": {"raw": "07", "value": 7, "unit": ""}},
+        },
+    ),
+    (
+        "traffic",
+        node_events.traffic(TS, "up", 5, "online", "6f6e", source="les02"),
+        {"channel": "mesh", "direction": "up", "addr": 5, "text": "online", "raw": "6f6e"},
     ),
     ("status", events.status(TS, "system", "no_data"), {"channel": "system", "state": "no_data"}),
     (
@@ -155,7 +180,13 @@ def test_a_number_that_json_has_no_word_for_becomes_null(value: float) -> None:
 
 def test_only_samples_may_be_skipped() -> None:
     assert {type_ for type_, _, _ in TABLE if type_ in events.SAMPLES} == events.SAMPLES
-    assert {"position_sample", "motion_sample", "signal_sample"} == events.SAMPLES
+    assert {
+        "position_sample",
+        "motion_sample",
+        "signal_sample",
+        "node_data",
+        "traffic",
+    } == events.SAMPLES
 
 
 def test_every_type_can_be_asked_for() -> None:

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from websockets.asyncio.client import connect
 
-from listener import __version__, config, main, systemd, websocket_server
+from listener import __version__, config, main, systemd, websocket_port
 from listener.demo import Demo
 from listener.les02 import LES02
 from listener.raw_frame import Flag, RawFrame
@@ -328,7 +328,7 @@ def test_what_is_not_needed_at_the_start_is_not_imported() -> None:
 
 
 def test_stopping_leaves_the_daemon_time_for_its_connections() -> None:
-    assert max(websocket_server.OPEN_S, websocket_server.CLOSE_S) < main.STOP_S
+    assert max(websocket_port.OPEN_S, websocket_port.CLOSE_S) < main.STOP_S
 
 
 @pytest.mark.parametrize(("closed", "code"), [("2>&-", 78), (">&-", 78)])

@@ -19,13 +19,14 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from listener import events, websocket_server
+from listener import events, websocket_port
 from listener.config import WebsocketConfig
 from listener.events import EventEnvelope
 from listener.hub import Hub
 from listener.outbound import Client, text_frame
 from listener.ports import PortUnavailable
-from listener.websocket_server import CLOSE_S, Page, WebSocketEventServer
+from listener.websocket_port import CLOSE_S, Page
+from listener.websocket_server import WebSocketEventServer
 from tests.listener.serving import PATIENCE_S, Start, client_of, receive, sample, servers, until
 
 HELLO = events.hello(1.0, {"version": "test"})
@@ -732,7 +733,7 @@ async def test_localhost_without_ipv6_is_listened_on_with_ipv4(
             raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
         return really(*arguments, **settings)
 
-    monkeypatch.setattr(websocket_server, "serve", without_ipv6)
+    monkeypatch.setattr(websocket_port, "serve", without_ipv6)
     server = await start(host="localhost", port=port)
     assert families == [socket.AF_UNSPEC, socket.AF_INET]
     assert server.port == port

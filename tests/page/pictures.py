@@ -15,14 +15,16 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from mock.robot_body import Body
 from tests.e2e.helpers import ROOT, daemon
 from tests.page import library
+from tests.page.array_bench import array_benches
 from tests.page.can_bench import can_benches
 from tests.page.conftest import Visit
 from tests.page.dashboard import Dashboard
 from tests.page.library import SPECIMEN, Drive
+from tests.page.mesh_bench import mesh_benches
 from tests.page.robot_bench import RobotBench, robot_benches
 
 PICTURES = ROOT / "docs/pictures"
-MOST_BYTES = 150_000
+MOST_BYTES = 250_000
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 DRIVES = (
     Drive("2026-03-02T10:00", SPECIMEN, 1000.0, 3000.0, 630.0, "as delivered"),
@@ -43,6 +45,7 @@ VIEWS = {
 }
 # As the docs have it.
 PORT = Path("/tmp/ttyCAN")
+MODULE = Path("/tmp/mesh")
 FAR_ENOUGH_MM = "3,400"
 
 
@@ -68,6 +71,8 @@ def take(to: Path) -> None:
                     _live(wide, phone, to)
         _can(browser, folder, to)
         _robots(browser, folder, to)
+        _mesh(browser, folder, to)
+        _signals(browser, folder, to)
         browser.close()
 
 
@@ -113,6 +118,25 @@ def _robots(browser: Browser, folder: Path, to: Path) -> None:
             page.wait_for_timeout(1500)
             _shoot(page, to / "page-robots.png")
         assert drives.driven
+
+
+def _mesh(browser: Browser, folder: Path, to: Path) -> None:
+    with mesh_benches(folder, nodes=6, interval_s=0.4, device=MODULE) as bench, bench.program():
+        bench.silence(8)
+        page = _page(browser, bench.url, 1280, 800, "dark")
+        page.goto(f"{bench.url}/#/mesh")
+        page.wait_for_timeout(30_000)
+        _shoot(page, to / "page-mesh.png")
+
+
+def _signals(browser: Browser, folder: Path, to: Path) -> None:
+    with array_benches(folder) as bench:
+        bench.ride(3000.0)
+        page = _page(browser, bench.url, 1280, 800, "dark")
+        page.goto(f"{bench.url}/#/signals")
+        page.get_by_label("Source").select_option("les02.velocity")
+        page.wait_for_timeout(8000)
+        _shoot(page, to / "page-signals.png")
 
 
 def _telemetry_of_before(bench: RobotBench, device_id: str, battery: float) -> None:

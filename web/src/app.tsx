@@ -10,6 +10,7 @@ import { Compare } from "./compare";
 import { language, t } from "./i18n";
 import type { Key, Language } from "./i18n";
 import { Live } from "./live";
+import { Mesh } from "./mesh/mesh";
 import { Overlay } from "./overlay";
 import { RideView } from "./ride";
 import { Rides } from "./rides";
@@ -34,6 +35,7 @@ const TABS: Tab[] = [
   { path: "can", title: "can", part: "workbench", view: ([section]) => <Can section={section} /> },
   { path: "robots", title: "robots", part: "robots", view: () => <Robots /> },
   { path: "signals", title: "ar_title", part: "arrays", view: ([section]) => <Arrays section={section} /> },
+  { path: "mesh", title: "ms_title", part: "mesh", view: ([section]) => <Mesh section={section} /> },
 ];
 
 /** Reached from a tab's view, and belonging to it. */

@@ -3,11 +3,13 @@
 import { arrays } from "./arrays/de";
 import { can } from "./can/de";
 import type { Key } from "./i18n";
+import { mesh } from "./mesh/de";
 import { robots } from "./robots/de";
 
 export const de: Record<Key, string> = {
   ...arrays,
   ...can,
+  ...mesh,
   ...robots,
 
   views: "Ansichten",

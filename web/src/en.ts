@@ -2,11 +2,13 @@
 
 import { arrays } from "./arrays/en";
 import { can } from "./can/en";
+import { mesh } from "./mesh/en";
 import { robots } from "./robots/en";
 
 export const en = {
   ...arrays,
   ...can,
+  ...mesh,
   ...robots,
 
   // Views

@@ -38,8 +38,18 @@ export function locale(): string {
 export function figure(value: number, digits = 0): string {
   // -0.2 is written 0, not -0.
   const rounded = Number(value.toFixed(digits)) + 0;
-  return new Intl.NumberFormat(locale(), {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }).format(rounded);
+  return formatOf(digits).format(rounded);
 }
+
+/** To make one takes a hundred times as long as to use it, and live values are written a thousand times a second. */
+function formatOf(digits: number): Intl.NumberFormat {
+  const key = `${locale()} ${digits}`;
+  let format = formats.get(key);
+  if (format === undefined) {
+    format = new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    formats.set(key, format);
+  }
+  return format;
+}
+
+const formats = new Map<string, Intl.NumberFormat>();

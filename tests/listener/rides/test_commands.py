@@ -211,7 +211,7 @@ async def test_the_answer_is_for_who_asked_with_an_id_and_for_nobody_else(bench:
 async def test_what_changes_something_is_taken_from_this_computer_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("listener.websocket_server._is_here", lambda _connection: False)
+    monkeypatch.setattr("listener.websocket_port._is_here", lambda _connection: False)
     async with client_of(bench.server, "?types=result,error") as bench.client:
         assert (await bench.ask("delete_ride", ride=1))["code"] == "not_allowed"
         assert (await bench.ask("list_rides"))["total"] == 2
