@@ -45,6 +45,7 @@ from benchmarks.workbench import (  # noqa: E402
 BAUD = 115_200
 BITS_OF_AN_OCTET = 10
 FIRST_NODE = 5
+TEXT, PING, PONG = 0x1, 0x9, 0xA
 GETS_PER_S = 50
 GET_MS = 10.0
 WRONG = 0.01
@@ -173,7 +174,12 @@ def hear(port: int) -> None:
             held += octets
             at = 0
             while (found := _next(held, at)) is not None:
+                kind = held[at] & 0x0F
                 begin, at = found
+                if kind == PING:
+                    opened.sendall(bytes((0x80 | PONG, 0x80 | (at - begin), 0, 0, 0, 0)) + held[begin:at])
+                if kind != TEXT:
+                    continue
                 event = json.loads(held[begin:at])
                 if event["type"] == "gap" and event["payload"]["where"] != "bus":  # which paused between runs
                     gaps += event["payload"]["skipped"] or 1

@@ -25,6 +25,7 @@ from listener.setting_kinds import (
     Count,
     Days,
     Depth,
+    Device,
     FileSize,
     Format,
     Groups,
@@ -180,7 +181,7 @@ class ArraysConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class MeshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = False
-    device: str = ""
+    device: Device = ""
     usb_id: UsbId = ""
     scan: Patterns = ("/dev/ttyUSB*", "/dev/ttyACM*")
     baudrate: Baudrate = 115_200

@@ -66,6 +66,7 @@ Celsius = Annotated[float, Meta(ge=-100, le=300, description="in -100…300 °C"
 HoldSeconds = Annotated[float, Meta(ge=0.1, le=5, description="in 0.1…5 s")]
 Days = Annotated[float, Meta(gt=0, le=3660, description="above 0, up to 3660 days")]
 Rows = Annotated[int, Meta(ge=1, le=1_000_000_000, description="in 1…1000000000")]
+Device = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", description="a name of a device")]
 UsbId = Annotated[
     str,
     Meta(

@@ -84,15 +84,15 @@ class Keeper:
         return await self._database.read(job)
 
     def drop(self, addr: int) -> None:
-        """All of a node: what waits now, what is on the disk with the next batch."""
+        """The node, not its values; with the next batch."""
         self._nodes.pop(addr, None)
-        self._waiting = deque(row for row in self._waiting if row[0] != addr)
         self._dropped.add(addr)
 
     async def forget(self, addr: int) -> None:
-        """The same at once. Raises StorageError."""
+        """All of it, at once. Raises StorageError."""
         await self._database.write(lambda connection: store.forget_node(connection, addr))
-        self.drop(addr)
+        self._nodes.pop(addr, None)
+        self._waiting = deque(row for row in self._waiting if row[0] != addr)
 
     async def run(self) -> None:
         tidied_at = -RETENTION_S
@@ -117,7 +117,7 @@ class Keeper:
                 dropped: set[int] = dropped,
             ) -> None:
                 for addr in dropped:
-                    store.forget_node(connection, addr)
+                    store.forget_stranger(connection, addr)
                 store.add(connection, nodes.values(), batch)
 
             try:

@@ -126,7 +126,7 @@ def _node_data(addr: int, body: bytes, types: DataTypes) -> NodeData | None:
 
 def _net_info(body: bytes) -> NetInfo | None:
     """The root, should it be listed, is no node."""
-    if len(body) != 1 + body[0] * _ENTRY if body else True:
+    if not body or len(body) != 1 + body[0] * _ENTRY:
         return None
     entries = (body[at : at + _ENTRY] for at in range(1, len(body), _ENTRY))
     nodes = ((int.from_bytes(entry[:2]), entry[2:]) for entry in entries)

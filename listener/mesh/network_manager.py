@@ -261,11 +261,15 @@ class NetworkManager:
             text = f"{text} (from {source})"
         waiting = None
         if command == "SENDI" and addr is not None:
+            await self.outcomes.turn(addr or ROOT)
             waiting = self.outcomes.expect(addr or ROOT, time.monotonic())
-        reason = await self._to_uart(request.raw, _PRIORITIES.get(command, Priority.NORMAL))
-        if reason:
-            if waiting is not None:
+        reason = "it was given up"
+        try:
+            reason = await self._to_uart(request.raw, _PRIORITIES.get(command, Priority.NORMAL))
+        finally:
+            if reason and waiting is not None:
                 self.outcomes.take_back(waiting)
+        if reason:
             self.news.note(addr, f"{text}: {reason}")
             return Outcome("refused", reason=reason)
         self.news.down(addr, text, request.raw)

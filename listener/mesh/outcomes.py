@@ -1,16 +1,18 @@
 """What becomes of messages that are tracked (`SENDI`): one wait for each, until the root tells how it ended.
 
 1. The root's word names a node and no message, so the first word is for the message that was sent first.
+   One lost word would shift all that follow: once it is known that the root tells at all, a message waits
+   until the one before it to the same node has ended.
 2. What the root has not told within ACK_S, or before it restarts or is gone, will never be known.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Final
 
-# Four sends of a message through a mesh of many hops.
-ACK_S: Final = 15.0
+# Four sends of a message through a mesh of many hops; less than a program waits for its answer.
+ACK_S: Final = 8.0
 # Of one node.
 WAITING_MAX: Final = 64
 
@@ -34,9 +36,17 @@ class Waiting:
 class Outcomes:
     def __init__(self) -> None:
         self._waiting: dict[int, deque[Waiting]] = {}
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._is_told = False  # there is firmware that tells nothing, and it must not be waited for
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
+
+    async def turn(self, addr: int) -> None:
+        """Until the next one may be sent to that node; it is to be expected without waiting in between."""
+        async with self._turns[addr]:
+            while self._is_told and (line := self._waiting.get(addr)):
+                await asyncio.wait({line[-1].ended})
 
     def expect(self, addr: int, now: float) -> Waiting:
         """Before it is sent: the answer may be here before the sender runs again."""
@@ -53,9 +63,11 @@ class Outcomes:
         if waiting in line:
             self._waiting[waiting.addr].remove(waiting)
             self._tidy(waiting.addr)
+        waiting.ended.cancel()
 
     def ended(self, addr: int, *, delivered: bool, attempts: int) -> None:
         """The root's word."""
+        self._is_told = True
         if line := self._waiting.get(addr):
             reason = "" if delivered else f"not delivered in {attempts} attempts"
             _end(line.popleft(), Outcome("delivered" if delivered else "failed", attempts, reason))

@@ -99,11 +99,12 @@ def parse_request(data: bytes | bytearray) -> Request | Refused:
 
 
 def needed(data: bytes | bytearray) -> int | None:
-    """Octets of a complete request, as far as its beginning tells; None: it ends where the client stops."""
+    """Octets that there must be before it can be answered, as far as its beginning tells; None: it ends where
+    the client stops."""
     shape = _SHAPES.get(_name(data))
     if shape is None:
         return _COMMAND  # too short to tell, or already enough to refuse it
-    return shape.length if shape.fixed else None
+    return shape.length if shape.fixed or len(data) < shape.length else None
 
 
 def _name(data: bytes | bytearray) -> str:

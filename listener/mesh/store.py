@@ -71,6 +71,11 @@ def history(
     return [Value(ts, data) for ts, data in found][::-1]
 
 
+def forget_stranger(connection: sqlite3.Connection, addr: int) -> None:
+    """Its values stay for as long as all do: should it speak again, they are its history."""
+    connection.execute("DELETE FROM mesh_nodes WHERE addr = ?", (addr,))
+
+
 def forget_node(connection: sqlite3.Connection, addr: int) -> None:
     connection.execute("DELETE FROM mesh_data WHERE addr = ?", (addr,))
     connection.execute("DELETE FROM mesh_nodes WHERE addr = ?", (addr,))

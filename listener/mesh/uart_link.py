@@ -14,6 +14,7 @@ import contextlib
 import errno
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -24,6 +25,8 @@ from listener.mesh.uart_codec import Decoder, encode
 
 _log = structlog.get_logger(__name__)
 
+# Payloads handed on in one turn of the loop: a port over USB may bring thousands at once, and others wait.
+AT_ONCE: Final = 16
 OPEN_S: Final = 5.0
 CLOSE_S: Final = 2.0
 _UNPLUGGED: Final = {errno.EIO, errno.ENXIO, errno.ENODEV}
@@ -48,6 +51,7 @@ class Link(asyncio.Protocol):
         self._received: Callable[[bytes], None] | None = None
         self._early: asyncio.Queue[bytes] = asyncio.Queue()
         self._looked_at: list[bytes] = []
+        self._pending: deque[bytes] = deque()
         self._transport: serialx.BaseSerialTransport | None = None
         self._taken = asyncio.Event()
         self._taken.set()
@@ -63,13 +67,8 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.octets += len(data)
-        for payload in self.decoder.feed(data):
-            self.frames += 1
-            self.heard_at = time.monotonic()
-            if self._received is None:
-                self._early.put_nowait(payload)
-            else:
-                self._hand_on(payload, self._received)
+        self._pending += self.decoder.feed(data)
+        self._deliver()
 
     def pause_writing(self) -> None:
         self._taken.clear()
@@ -78,6 +77,8 @@ class Link(asyncio.Protocol):
         self._taken.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        while self._pending:
+            self._take(self._pending.popleft())
         self._lose(exc)
         self._closed.set()
 
@@ -134,6 +135,24 @@ class Link(asyncio.Protocol):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._closed.wait()
+
+    def _deliver(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._pending))):
+            self._take(self._pending.popleft())
+        assert self._transport is not None
+        if self._pending:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._deliver)
+        else:
+            self._transport.resume_reading()
+
+    def _take(self, payload: bytes) -> None:
+        self.frames += 1
+        self.heard_at = time.monotonic()
+        if self._received is None:
+            self._early.put_nowait(payload)
+        else:
+            self._hand_on(payload, self._received)
 
     def _hand_on(self, payload: bytes, received: Callable[[bytes], None]) -> None:
         try:

@@ -171,7 +171,9 @@ class UartManager:
                 if command.result.done():  # who sent it does not wait any more
                     continue
                 try:
-                    written = await link.write(command.payload, self._timing.write_s)
+                    # A long message on a slow line takes its time: ten bits an octet, each perhaps escaped.
+                    needed_s = 20 * len(command.payload) / self._config.baudrate
+                    written = await link.write(command.payload, self._timing.write_s + needed_s)
                 except TimeoutError:
                     _resolve(command, TIMED_OUT)
                     link.abort("the driver does not take what is written")

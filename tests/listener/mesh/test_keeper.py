@@ -145,7 +145,7 @@ async def test_a_node_is_forgotten_with_what_waits_of_it(tmp_path: Path) -> None
         assert nodes == [(6, b"", 2.0)]
 
 
-async def test_a_node_that_is_dropped_goes_with_the_next_batch_also_after_trouble(tmp_path: Path) -> None:
+async def test_a_node_that_is_dropped_goes_with_the_next_batch_and_its_values_stay(tmp_path: Path) -> None:
     async with keeping(tmp_path) as disk:
         disk.record(1.0)
         await disk.keeper.write()
@@ -153,10 +153,13 @@ async def test_a_node_that_is_dropped_goes_with_the_next_batch_also_after_troubl
         disk.keeper.drop(5)
         disk.database.wrong = "full"
         await disk.keeper.write()
-        disk.record(3.0)
         disk.database.wrong = None
         await disk.keeper.write()
-        assert await disk.times() == [3.0]
+        nodes, _ = await disk.keeper.load(LENGTHS, 10, 100)
+        assert nodes == []
+        disk.record(3.0)
+        await disk.keeper.write()
+        assert await disk.times() == [1.0, 2.0, 3.0]
 
 
 async def test_what_is_old_goes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ async def test_what_was_not_sent_does_not_wait_and_may_be_taken_back_late() -> N
     assert second.ended.result().state == "delivered"
     waiting.take_back(second)
     waiting.take_back(first)
-    assert (len(waiting), first.ended.done()) == (0, False)
+    assert (len(waiting), first.ended.cancelled()) == (0, True)
 
 
 async def test_what_is_not_told_in_time_will_not_be_known() -> None:
@@ -60,6 +60,45 @@ async def test_only_so_many_wait_for_a_node() -> None:
     assert len(waiting) == outcomes.WAITING_MAX
     assert messages[0].ended.result().state == "unknown"
     assert not messages[1].ended.done()
+
+
+async def test_a_message_waits_for_the_one_before_it_once_the_root_is_known_to_tell() -> None:
+    waiting = Outcomes()
+    for addr in (5, 5):  # of firmware that tells nothing it is not known
+        await waiting.turn(addr)
+        waiting.expect(addr, 0.0)
+    waiting.ended(5, delivered=True, attempts=1)
+    order: list[int] = []
+
+    async def send(number: int) -> None:
+        await waiting.turn(5)
+        waiting.expect(5, 0.0)
+        order.append(number)
+
+    await waiting.turn(6)  # nothing is on its way there
+    sending = [asyncio.create_task(send(number), name="send") for number in range(3)]
+    for done in range(3):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(order) == done
+        waiting.ended(5, delivered=True, attempts=1)
+        async with asyncio.timeout(15):
+            await sending[done]
+    assert order == [0, 1, 2]
+
+
+async def test_who_does_not_wait_for_his_turn_any_more_lets_the_next_one() -> None:
+    waiting = Outcomes()
+    first = waiting.expect(5, 0.0)
+    waiting.ended(5, delivered=True, attempts=1)
+    first = waiting.expect(5, 0.0)
+    tasks = [asyncio.create_task(waiting.turn(5), name="wait") for _ in range(2)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    waiting.take_back(first)
+    async with asyncio.timeout(15):
+        await tasks[1]
 
 
 async def test_whoever_has_stopped_waiting_disturbs_nobody() -> None:

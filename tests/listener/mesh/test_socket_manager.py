@@ -316,6 +316,17 @@ async def test_one_that_never_comes_to_an_end_is_ended(monkeypatch: pytest.Monke
         assert reason(await ended) == "the request was not there after 0.2 s"
 
 
+async def test_a_message_whose_address_comes_late_is_waited_for() -> None:
+    async with serving() as served:
+        await served.listener()
+        slow = await served.program()
+        await slow.say(b"SEND-")
+        await asyncio.sleep(2 * socket_connection.PIECES_QUIET_S)
+        await slow.say(b"\x00\x05hello")
+        assert await slow.rest() == b"S"
+        assert served.uart.sent == [b"SEND-\x00\x05hello"]
+
+
 async def test_a_request_of_a_megabyte_is_answered_with_the_reason() -> None:
     async with serving() as served:
         await served.listener()
@@ -330,7 +341,7 @@ async def test_a_truncated_request_is_answered_with_the_reason() -> None:
     async with serving() as served:
         await served.listener()
         assert reason(await served.ask(b"[GET]\x00", half_close=True)) == "Node Address Or Data ID Missing"
-        assert reason(await served.ask(b"SEND-\x00")) == "Node Address Missing"
+        assert reason(await served.ask(b"SEND-\x00", half_close=True)) == "Node Address Missing"
         assert reason(await served.ask(b"x", half_close=True)) == "Command Too Short"
 
 

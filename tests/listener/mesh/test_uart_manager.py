@@ -1,6 +1,7 @@
 """The serial port of the root module, at pseudo terminals: lost and found again, wedged, silent."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -74,6 +75,27 @@ async def test_what_is_sent_reaches_the_module(link: Path) -> None:
         assert await at.manager.send(b"SEND-\x00\x05E\xff\xfe\xfa", Priority.NORMAL) == ""
         await until(lambda: b"\x00\x05E\xff\xfe\xfa" in at.payloads)
         assert at.manager.counts["frames_out"] == 2  # with the first question
+
+
+async def test_a_burst_leaves_turns_of_the_loop_to_others(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    try:
+        async with desk(os.ttyname(slave)) as at:
+            await at.state(CONNECTED)
+            frames = [number.to_bytes(2, "big") for number in range(600)]
+            os.set_blocking(master, False)
+            octets = b"".join(map(encode, frames))
+            most = before = 0
+            while len(at.payloads) < len(frames):
+                with contextlib.suppress(BlockingIOError):
+                    octets = octets[os.write(master, octets) :] if octets else octets
+                await asyncio.sleep(0)
+                most, before = max(most, len(at.payloads) - before), len(at.payloads)
+            assert at.payloads == frames
+            assert 1 < most <= 2 * uart_link.AT_ONCE  # what a read brings, and what was left before it
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 async def test_unplugged_and_plugged_in_again_twenty_times(link: Path) -> None:
