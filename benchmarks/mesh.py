@@ -37,6 +37,7 @@ from benchmarks.workbench import (  # noqa: E402
     SETTLE_S,
     BenchmarkError,
     Generator,
+    _answers_ping,
     _next,
     _percentiles,
     clients,
@@ -45,7 +46,6 @@ from benchmarks.workbench import (  # noqa: E402
 BAUD = 115_200
 BITS_OF_AN_OCTET = 10
 FIRST_NODE = 5
-TEXT, PING, PONG = 0x1, 0x9, 0xA
 GETS_PER_S = 50
 GET_MS = 10.0
 WRONG = 0.01
@@ -174,11 +174,9 @@ def hear(port: int) -> None:
             held += octets
             at = 0
             while (found := _next(held, at)) is not None:
-                kind = held[at] & 0x0F
+                is_ping = _answers_ping(opened, held, at, found)
                 begin, at = found
-                if kind == PING:
-                    opened.sendall(bytes((0x80 | PONG, 0x80 | (at - begin), 0, 0, 0, 0)) + held[begin:at])
-                if kind != TEXT:
+                if is_ping:
                     continue
                 event = json.loads(held[begin:at])
                 if event["type"] == "gap" and event["payload"]["where"] != "bus":  # which paused between runs
