@@ -170,7 +170,7 @@ def test_every_request_is_there() -> None:
         f"tried again after {uart_manager.Timing().first_s:g} s",
         f"answers it within {uart_finding.ANSWER_S:g} s",
         f"At most {registry.NODES_MAX} nodes",
-        f"the last ones, up to {store.ROWS_MAX:,};",
+        f"the last so many, up to {store.ROWS_MAX:,};",
         f"lines, up to {news.LINES_MAX}",
         f"up to {PAYLOAD_MAX} octets",
         uart_manager.NO_CONNECTION,

@@ -69,9 +69,24 @@ _SENT: Final = {"state": "delivered", "attempts": 2, "reason": ""}
 class Span(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    history: int = Field(1, ge=1, le=store.ROWS_MAX, description="So many values, the last ones")
+    history: int = Field(
+        0,
+        ge=0,
+        le=store.ROWS_MAX,
+        description="0: the last value alone. 1: those in memory, or all of a span. More: the last so many",
+    )
     since: _Time = Field(None, description="Unix seconds; this one is the first")
     until: _Time = Field(None, description="Unix seconds; this one is not there any more")
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def most(self, in_memory: int) -> int:
+        """So many values are wanted."""
+        if self.history == 1:
+            return store.ROWS_MAX if self.is_bounded else max(1, in_memory)
+        return max(1, self.history)
 
 
 class Lines(BaseModel):
@@ -179,11 +194,14 @@ def router(mesh: Mesh) -> APIRouter:
         """Oldest first. The last values are in memory; more, and those of a span, come from the database."""
         node, data_type = node_of(addr), type_of(kind)
         found = list(node.history(data_type.name))
-        if span.since is not None or span.until is not None or span.history > len(found):
-            found = await written(addr, data_type, span, found)
-        return notation.history(addr, data_type, found[-span.history :])
+        most = span.most(len(found))
+        if span.is_bounded or most > len(found):
+            found = await written(addr, data_type, span, found, most)
+        return notation.history(addr, data_type, found[-most:])
 
-    async def written(addr: int, data_type: DataType, span: Span, latest: list[Value]) -> list[Value]:
+    async def written(
+        addr: int, data_type: DataType, span: Span, latest: list[Value], most: int
+    ) -> list[Value]:
         """And the latest, which may be on their way to the disk still."""
         try:
             found = await mesh.keeper.history(
@@ -192,7 +210,7 @@ def router(mesh: Mesh) -> APIRouter:
                 data_type.length,
                 since=span.since,
                 until=span.until,
-                limit=span.history,
+                limit=most,
             )
         except StorageError as exc:
             raise HTTPException(STATUS_OF["storing_failed"], str(exc)) from None

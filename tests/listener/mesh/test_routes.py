@@ -88,7 +88,16 @@ async def test_the_history_of_a_type_is_read_so_long_or_from_when_to_when(filled
         "°C",
     )
     assert last["values"] == [{"ts": began() + 39, "raw": "0f3c", "value": 39.0}]
-    assert degrees(await filled.get(f"{path}?history=3")) == [37.0, 38.0, 39.0]  # from memory
+    assert degrees(await filled.get(f"{path}?history=1")) == [37.0, 38.0, 39.0]  # all that are in memory
+    assert degrees(await filled.get(f"{path}?history=0")) == [39.0]
+    assert degrees(await filled.get(f"{path}?history=2")) == [38.0, 39.0]
+    assert degrees(await filled.get(f"{path}?history=1&since={began() + 35}")) == [
+        35.0,
+        36.0,
+        37.0,
+        38.0,
+        39.0,
+    ]
     assert degrees(await filled.get(f"{path}?history=5")) == [35.0, 36.0, 37.0, 38.0, 39.0]
     assert len(degrees(await filled.get(f"{path}?history=10000"))) == COUNT
     span = f"history=100&since={began() + 3}&until={began() + 6}"
@@ -129,7 +138,7 @@ async def test_what_is_not_there_is_404(filled: Whole, path: str, detail: str) -
         "nodes/x",
         "nodes/-1",
         "nodes/65536",
-        "nodes/5/data/2?history=0",
+        "nodes/5/data/2?history=-1",
         "nodes/5/data/2?history=10001",
         "nodes/5/data/2?since=nan",
         "nodes/5/data/2?when=now",
